@@ -43,7 +43,9 @@ def inner_bytes(payload_bytes: int, overhead_bytes: int, mtu_bytes: int, header_
 def mirrored_bytes(
     payload_bytes: int, overhead_bytes: int, mtu_bytes: int, header_bytes: int
 ) -> int:
-    """Return the bytes sent to one mirroring peer for one direction: inner bytes + 24 (GRE) a packet.
+    """Return the bytes sent to one mirroring peer: inner bytes + 24 (GRE) a packet.
+
+    For one direction of one message.
 
     >>> mirrored_bytes(1461, 0, 1500, 40)
     1589

@@ -13,8 +13,8 @@ most ``burst + rate × t`` requests are admitted, and in any UTC second of a fix
 These are plain functions over integers in the subset of Python that Numba compiles unchanged: no
 keyword-only arguments, no exceptions, no values but integers, and no calls among them (compiled
 code cannot call a plain function), which is why refilling is written out in each. Callers check
-their input; valid is: rates 1 … 1,000,000 requests/s, bursts 1 … 1,000,000,000 requests, costs ≥ 1.
-Under that, no intermediate value leaves int64, however long the gap between two attempts. A clock
+their input; valid is: rates 1 … 1,000,000 requests/s, bursts 1 … 1,000,000,000 requests, costs from
+1 to that, deadlines up to 10^12 µs. Under that, no intermediate value leaves int64, however long the gap between two attempts. A clock
 that steps back refills nothing.
 
 A cost above the burst (or above the rate of a fixed window) can never be admitted: always refused.
@@ -175,7 +175,7 @@ def bucket_resize(  # noqa: PLR0917 - the whole state, for Numba
 def window_admit(
     window_s: int, used: int, t_us: int, rate_per_s: int, cost_requests: int
 ) -> tuple[int, int, int]:
-    """Admit an attempt at ``t_us`` into its UTC second or refuse it; return (window_s, used, 1 or 0).
+    """Admit an attempt into its UTC second or refuse it; return (window_s, used, 1 or 0).
 
     ``used`` requests of the UTC second ``window_s`` are taken. A resize changes ``rate_per_s``
     only: what the running second has used stays used.
@@ -201,7 +201,7 @@ def window_enqueue(  # noqa: PLR0917 - the whole state, for Numba
     deadline_us: int,
     queue_max: int,
 ) -> tuple[int, int, int]:
-    """Admit an attempt in the first UTC second with room, in order; return (window_s, used, wait_us).
+    """Admit an attempt in the next second with room; return (window_s, used, wait_us).
 
     ``window_s`` is the last second with an admitted attempt and may lie ahead. ``EXPIRES`` and
     ``FULL`` as in ``bucket_enqueue``.

@@ -29,7 +29,7 @@ REFUSED: Final = 0
 CREATED: Final = 1
 CREATED_FLAGGED: Final = 2
 CREATED_EVICT: Final = 3
-"""Decisions. ``CREATED_EVICT``: the longest idle session must be deleted first, so the count stays."""
+"""Decisions. ``CREATED_EVICT``: delete the longest idle session first, so the count stays."""
 
 
 def admit_session(sessions: int, lines_max: int, policy: int) -> int:
@@ -53,7 +53,7 @@ def admit_session(sessions: int, lines_max: int, policy: int) -> int:
 
 
 def admit_assigned(assigned_before: int, lines_max: int, policy: int) -> int:
-    """Decide on a session when the cap counts assigned lines, not sessions (A-01 ``assigned_sims``).
+    """Decide on a session when the cap counts assigned lines (A-01 ``assigned_sims``).
 
     ``assigned_before``: lines assigned to the VPG before this one. A line above the cap is never
     accommodated, whoever else is online; there is nobody idle to evict, so eviction refuses.

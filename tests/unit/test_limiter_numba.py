@@ -1,7 +1,7 @@
 """Numba compiles the limiter's very functions unchanged, and they then decide the same.
 
-Compiled integers are 64 bits wide and wrap silently, Python's are not: equal answers at the extremes show
-that no intermediate value leaves int64.
+Compiled integers are 64 bits wide and wrap silently, Python's are not: equal answers at the
+extremes show that no intermediate value leaves int64.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Inputs:
     """Random arguments, half of them at the edges of what is valid."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - test data, no secret
+        self._random = random.Random(seed)
 
     def pick(self, edges: tuple[int, ...], low: int, high: int) -> int:
         if self._random.random() < 0.5:

@@ -14,8 +14,8 @@ These are plain functions over integers in the subset of Python that Numba compi
 keyword-only arguments, no exceptions, no values but integers, and no calls among them (compiled
 code cannot call a plain function), which is why refilling is written out in each. Callers check
 their input; valid is: rates 1 … 1,000,000 requests/s, bursts 1 … 1,000,000,000 requests, costs from
-1 to that, deadlines up to 10^12 µs. Under that, no intermediate value leaves int64, however long the gap between two attempts. A clock
-that steps back refills nothing.
+1 to that, deadlines up to 10^12 µs. Under that, no intermediate value leaves int64, however long
+the gap between two attempts. A clock that steps back refills nothing.
 
 A cost above the burst (or above the rate of a fixed window) can never be admitted: always refused.
 """

@@ -1,12 +1,13 @@
 """From hourly charges to what each rating month costs, tax included.
 
-Owns: rating months, tax, the level of rounding, month-to-date totals. Does not own: the hourly charges
-(``vpg.rating.charges``), credits and coupons. Times: a rating month is a UTC calendar month (1st 09:00 JST
-to the next 1st 09:00 JST), a billing day a UTC day; the tax rate is the one in force at the month's first
-instant (A-33). Money is exact integers: micro-yen until the one rounding, whole yen behind it.
+Owns: rating months, tax, the level of rounding, month-to-date totals. Does not own: the hourly
+charges (``vpg.rating.charges``), credits and coupons. Times: a rating month is a UTC calendar month
+(1st 09:00 JST to the next 1st 09:00 JST), a billing day a UTC day; the tax rate is the one in force
+at the month's first instant (A-33). Money is exact integers: micro-yen until the one rounding,
+whole yen behind it.
 
-Rounding (A-15), always up: ``monthly_total`` adds tax once to the month's sum; ``per_item`` to each VPG's
-bill item of the month; ``per_day`` to each billing day's sum.
+Rounding (A-15), always up: ``monthly_total`` adds tax once to the month's sum; ``per_item`` to each
+VPG's bill item of the month; ``per_day`` to each billing day's sum.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class BillItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillMonth:
-    """One rating month of the operator. ``tax_included_yen = tax_excluded_yen + tax_yen``, always."""
+    """One rating month of the operator; tax excluded + tax = tax included, always."""
 
     month: str
     """``yyyyMM``."""
@@ -73,7 +74,7 @@ class Bill:
 
 
 def bill_months(charges: Iterable[ChargeRow], catalogue: Catalogue, rounding: Rounding) -> Bill:
-    """Return the bill of ``charges``; raises ``InputError`` when no tax rate is known for a month."""
+    """Return the bill of ``charges``; raises ``InputError`` when a month has no tax rate."""
     by_month: dict[int, list[ChargeRow]] = {}
     unpriced = set()
     for row in charges:
@@ -159,9 +160,9 @@ def _items(rows: Sequence[ChargeRow]) -> tuple[BillItem, ...]:
 
 
 def month_to_date(charges: Iterable[ChargeRow]) -> list[tuple[int, str, int]]:
-    """Return (hour_start_us, rating month, tax-excluded micro-yen from the month's start to the hour's end).
+    """Return (hour_start_us, rating month, micro-yen since the month began) for each charged hour.
 
-    One row per hour with a charge, all VPGs together; unpriced items are not in it.
+    All VPGs together, the hour itself included, tax excluded; unpriced items are not in it.
     """
     by_hour: dict[int, int] = {}
     for row in charges:
@@ -213,10 +214,11 @@ def _yen_or_none(micro_yen: int | None) -> str | None:
 
 
 def bill_csv(bill: Bill) -> str:
-    """Return the bill as CSV text: BOM, CRLF, the provider's column names, three total rows a month.
+    """Return the bill as CSV text: BOM, CRLF, the provider's column names, three totals a month.
 
-    ``unitPrice`` and ``amount`` are yen, tax excluded, empty where there is no price; the totals are the rows
-    ``total_tax_excluded``, ``consumption_tax`` and ``total_tax_included`` with an empty ``vpgId``.
+    ``unitPrice`` and ``amount`` are yen, tax excluded, empty where there is no price; the totals
+    are the rows ``total_tax_excluded``, ``consumption_tax`` and ``total_tax_included`` with an
+    empty ``vpgId``.
     """
     text = io.StringIO()
     text.write("\ufeff")

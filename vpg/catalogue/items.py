@@ -1,8 +1,8 @@
 """The closed list of things a catalogue can give a figure for, with the unit each figure has.
 
-Owns: item names, their units and ranges. Does not own: any figure (``tables/*.toml``), or how a figure is
-used (``vpg.rating``, ``vpg.gateway``). Names follow ``<what>_<type>_<size>``; types without sizes leave
-the size out.
+Owns: item names, their units and ranges. Does not own: any figure (``tables/*.toml``), or how a
+figure is used (``vpg.rating``, ``vpg.gateway``). Names follow ``<what>_<type>_<size>``; types
+without sizes leave the size out.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ _RATE_MAX = 1_000_000  # the limiter's integer core is proven up to a million re
 class ItemKind:
     """What one item's figure may be.
 
-    ``scale`` turns the figure a person writes into the integer kept (yen → micro-yen, percent → ppm);
-    ``minimum`` and ``maximum`` bound the figure as written. ``unknown`` allows ``value = "unknown"``.
+    ``scale`` turns the figure a person writes into the integer kept (yen → micro-yen, percent →
+    ppm); ``minimum`` and ``maximum`` bound the figure as written. ``unknown`` allows ``value =
+    "unknown"``.
     """
 
     item: str

@@ -2,8 +2,9 @@
 
 Owns: files, their order, and what a contradiction is. Does not own: what a row may hold (``rows``).
 Precedence: a user's table over an earlier one over the shipped tables, and only where it says
-``replace = true`` or no figure is known yet. From its ``effective_from`` on, a replacing row hides every
-earlier table's entry of its item; when it ends (``valid_until``), nothing comes back: it is stale then.
+``replace = true`` or no figure is known yet. From its ``effective_from`` on, a replacing row hides
+every earlier table's entry of its item; when it ends (``valid_until``), nothing comes back: it is
+stale then.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ def _meets(entry: Entry, first: Row, before: list[Entry]) -> bool:
 
 
 def _contradictions(own: list[Row], places: TomlPlaces) -> list[Problem]:
-    """Return what one table says twice: two values from one day, or a period that overlaps the next."""
+    """Return what one table says twice: two values from one day, or overlapping periods."""
     problems = []
     for first, then in itertools.pairwise(own):
         if first.entry.effective_from == then.entry.effective_from:

@@ -1,8 +1,8 @@
 """What limits and prices are in force at an instant, each with its provenance.
 
-Owns: the look-up by item and time. Does not own: reading tables (``load``), the arithmetic of a bill
-(``vpg.rating``, ``vpg.billing``). Times: every ``at_us`` is ``SimUs``; effective dates are days in JST and
-begin at 00:00 JST. Money is in integer micro-yen, tax excluded.
+Owns: the look-up by item and time. Does not own: reading tables (``load``), the arithmetic of a
+bill (``vpg.rating``, ``vpg.billing``). Times: every ``at_us`` is ``SimUs``; effective dates are
+days in JST and begin at 00:00 JST. Money is in integer micro-yen, tax excluded.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ class Limits:
 class Entry:
     """One figure from one day on.
 
-    ``value``: micro-yen (price), ppm (tax), count, 0/1 (feature); ``None`` = not known. ``choice`` holds the
-    value of items that are a word (rounding). ``valid_until`` is the last day in force, ``None`` = until the
-    next entry. ``retrieved`` is the day the source was read; ``None`` only in a user's own table.
+    ``value``: micro-yen (price), ppm (tax), count, 0/1 (feature); ``None`` = not known. ``choice``
+    holds the value of items that are a word (rounding). ``valid_until`` is the last day in force,
+    ``None`` = until the next entry. ``retrieved`` is the day the source was read; ``None`` only in
+    a user's own table.
     """
 
     item: str
@@ -108,7 +109,7 @@ class Catalogue:
         return tuple(entry for rows in self._entries.values() for entry in rows)
 
     def find(self, item: str, at_us: int) -> Entry | None:
-        """Return the entry of ``item`` in force at ``at_us``; ``None`` before the first and after expiry."""
+        """Return the entry of ``item`` in force at ``at_us``; ``None`` before all and after expiry."""
         ensure(item in KINDS, f"{item} is a catalogue item")
         place = bisect.bisect_right(self._starts.get(item, []), at_us) - 1
         if place < 0:
@@ -119,7 +120,7 @@ class Catalogue:
         return entry
 
     def entry(self, item: str, at_us: int) -> Entry:
-        """Return the entry of ``item`` in force at ``at_us``; raises ``InputError`` when there is none."""
+        """Return the entry of ``item`` in force at ``at_us``; raises ``InputError`` if none is."""
         found = self.find(item, at_us)
         if found is None:
             raise InputError([self._absent(item, at_us)])
@@ -134,7 +135,7 @@ class Catalogue:
         )
 
     def price_micro_yen(self, item: str, at_us: int) -> int | None:
-        """Return the tax-excluded price of a bill item in micro-yen; ``None`` = unpriced, never zero."""
+        """Return the tax-excluded price of a bill item in micro-yen; ``None`` = unpriced."""
         ensure(item in BILL_ITEMS, f"{item} is a bill item")
         found = self.find(item, at_us)
         return None if found is None else found.value
@@ -149,7 +150,7 @@ class Catalogue:
         return None if found is None else found.value
 
     def tax_ppm(self, at_us: int) -> int:
-        """Return the consumption tax rate in parts per million; raises ``InputError`` if none is known."""
+        """Return the consumption tax rate in ppm; raises ``InputError`` if none is in force."""
         rate = self.entry("consumption_tax", at_us).value
         ensure(rate is not None, "a tax entry has a rate")
         return rate or 0
@@ -177,8 +178,8 @@ class Catalogue:
     ) -> list[Problem]:
         """Return a problem for each of ``items`` without an entry somewhere in [start, end).
 
-        A table that ended before the period, or begins inside it, is stale for it. ``at`` are further
-        instants that need a tax rate (first instants of rating months).
+        A table that ended before the period, or begins inside it, is stale for it. ``at`` are
+        further instants that need a tax rate (first instants of rating months).
         """
         problems = []
         for item in items:
@@ -195,7 +196,7 @@ class Catalogue:
     def coverage_of(
         self, *, start_us: int, end_us: int, vpgs: Iterable[tuple[str, str]]
     ) -> list[Problem]:
-        """Return a problem for each figure that VPGs of these (type, size) need and no table gives."""
+        """Return a problem for each figure that these (type, size) need and no table gives."""
         items = sorted({item for kind in vpgs for item in type_items(*kind)})
         return self.coverage(start_us=start_us, end_us=end_us, items=items)
 

@@ -1,7 +1,8 @@
 """Finds the line and column of a key in TOML text, which ``tomllib`` does not tell.
 
-Owns: places for error messages. Does not own: parsing; the text has been read by ``tomllib`` already, so
-only the shapes a table file uses are followed: top-level keys and keys under ``[[section]]`` headers.
+Owns: places for error messages. Does not own: parsing; the text has been read by ``tomllib``
+already, so only the shapes a table file uses are followed: top-level keys and keys under
+``[[section]]`` headers.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class TomlPlaces:
         return Place(file=self._file)
 
     def key(self, section: str, index: int, key: str) -> Place:
-        """Return where ``key`` of the ``index``-th ``[[section]]`` stands; its header if unknown."""
+        """Return where ``key`` of the ``index``-th ``[[section]]`` stands, else its header."""
         return self._at(self._keys.get((section, index, key)), section, index)
 
     def value(self, section: str, index: int, key: str) -> Place:
@@ -77,7 +78,7 @@ class TomlPlaces:
 
 
 def syntax_place(error: str, text: str, file: str) -> Place:
-    """Return the place that the text of a ``TOMLDecodeError`` names (Python 3.11 has it only there)."""
+    """Return the place that a ``TOMLDecodeError`` names; Python 3.11 has it only in the text."""
     found = _POSITION.search(error)
     if found:
         return Place(file=file, line=int(found[1]), column=int(found[2]))

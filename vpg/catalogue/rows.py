@@ -1,10 +1,11 @@
 """Turns one parsed TOML table into entries, and says everything that is wrong with it.
 
-Owns: the keys of a table file and what each may hold. Does not own: reading files and merging tables
-(``load``). Times: dates are days in JST. No float is kept: decimals are read as ``Decimal``.
+Owns: the keys of a table file and what each may hold. Does not own: reading files and merging
+tables (``load``). Times: dates are days in JST. No float is kept: decimals are read as ``Decimal``.
 
-A table file has the top-level keys ``id``, ``effective_from``, ``valid_until``, ``replace`` and any number of
-``[[price]]``, ``[[limit]]``, ``[[tax]]``, ``[[feature]]``, ``[[code]]`` and ``[[rule]]`` rows.
+A table file has the top-level keys ``id``, ``effective_from``, ``valid_until``, ``replace`` and any
+number of ``[[price]]``, ``[[limit]]``, ``[[tax]]``, ``[[feature]]``, ``[[code]]`` and ``[[rule]]``
+rows.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class TableReader:
         self.problems: list[Problem] = []
 
     def read(self, document: dict[str, Any]) -> list[Row]:
-        """Return the good rows of ``document``; what is wrong with the others is in ``problems``."""
+        """Return the good rows of ``document``; what is wrong with the others: ``problems``."""
         rows: list[Row] = []
         self._check_keys(document, TOP_KEYS, "", 0)
         top = {k: v for k, v in document.items() if k in TOP_KEYS and k not in SECTIONS}
@@ -123,7 +124,7 @@ class TableReader:
                 )
 
     def _check_kinds(self, table: dict[str, Any], section: str, index: int) -> None:
-        """Check the values that do not depend on the item; wrong ones are taken out of ``table``."""
+        """Check the values that do not depend on the item; wrong ones become ``None``."""
         for key, value in list(table.items()):
             allowed = ""
             if key in _DATES and not _is_day(value):
@@ -235,7 +236,7 @@ class TableReader:
 
 
 def _is_day(value: object) -> bool:
-    """Tell whether ``value`` is a plain date (a datetime is one too, in Python) that we can convert."""
+    """Tell whether ``value`` is a plain date (in Python a datetime is one too) in our calendar."""
     if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
         return False
     return _FIRST_DAY <= value <= _LAST_DAY

@@ -1,9 +1,10 @@
 """From hourly metrics to charges: one row per VPG, clock hour and bill item.
 
-Owns: which bill items an hour owes, and how many of each. Does not own: prices (``vpg.catalogue``), months,
-tax and rounding (``vpg.billing``). Times: ``hour_start_us`` is ``HourStartUs``. Money is integer micro-yen,
-tax excluded. An hour touched at all is owed whole (A-14, terms, price table, general rule 3), so peaks of
-the hour count, over all its rows. What has no price gives a row whose price and amount are ``None``.
+Owns: which bill items an hour owes, and how many of each. Does not own: prices (``vpg.catalogue``),
+months, tax and rounding (``vpg.billing``). Times: ``hour_start_us`` is ``HourStartUs``. Money is
+integer micro-yen, tax excluded. An hour touched at all is owed whole (A-14, terms, price table,
+general rule 3), so peaks of the hour count, over all its rows. What has no price gives a row whose
+price and amount are ``None``.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ class ChargePolicy:
     """Readings of the terms that the hourly charges depend on (A-09, A-10, A-11, A-32)."""
 
     included_connection: Literal["one_in_total", "one_of_each"] = "one_in_total"
-    """Which connections the base price holds; ``one_in_total`` takes a Peering first, then VIF, then VPN."""
+    """What the base price holds; ``one_in_total`` takes a Peering first, then VIF, then VPN."""
     inspection: Literal["per_started_10000", "first_10000"] = "per_started_10000"
     """Lines above the first 10,000: another fee each 10,000 begun, or none."""
     junction_inspection: Literal["additive", "inspection_only"] = "additive"
     """Whether the Junction base fee is owed beside inspection."""
     resize_hour: Literal["both", "dearer"] = "both"
-    """What an hour with two types or sizes owes; ``dearer`` keeps both where one of them has no price."""
+    """What an hour with two types or sizes owes; ``dearer`` keeps both where one has no price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeRow:
-    """What one VPG owes for one bill item in one clock hour; money in micro-yen, ``None`` = unpriced."""
+    """What one VPG owes for one bill item in one clock hour; micro-yen, ``None`` = unpriced."""
 
     vpg_id: str
     hour_start_us: int
@@ -112,7 +113,7 @@ def _owed(
 def _bases(
     existing: Sequence[HourlyRow], catalogue: Catalogue, policy: ChargePolicy
 ) -> tuple[str, ...]:
-    """Return the base items of the hour: each type and size it touched once, or the dearest (A-32)."""
+    """Return the base items of the hour: each type and size touched, or the dearest (A-32)."""
     items = tuple(dict.fromkeys(base_item(row.type, row.size) for row in existing))
     if policy.resize_hour == "both":
         return items
@@ -145,7 +146,7 @@ def _connections(
 def _junction(
     existing: Sequence[HourlyRow], catalogue: Catalogue, policy: ChargePolicy, hour: int
 ) -> tuple[tuple[str, int], ...]:
-    """Return the Junction items owed; mirroring and redirection are inside the base fee (A-10, A-11)."""
+    """Return the Junction items owed (A-10, A-11); mirroring and redirection have no fee."""
     inspection = any(row.inspection_on for row in existing)
     base = inspection or any(row.junction_on for row in existing)
     if inspection and policy.junction_inspection == "inspection_only":
@@ -169,7 +170,8 @@ def charge_key(row: ChargeRow) -> tuple[str, int, str]:
 def charges_digest(rows: Iterable[ChargeRow]) -> str:
     """Return the SHA-256 (hex) that two runs share exactly when every charge is equal.
 
-    Header line, rows sorted by key, cells as decimal ASCII or names, ``None`` empty, TAB between, LF after.
+    Header line, rows sorted by key, cells as decimal ASCII or names, ``None`` empty, TAB between,
+    LF after.
     """
     sha = hashlib.sha256(f"{SCHEMA}\n".encode())
     for row in sorted(rows, key=charge_key):

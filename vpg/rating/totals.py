@@ -1,11 +1,11 @@
 """Adds hourly rows up: over time for one VPG, then over VPGs; and checks that nothing got lost.
 
-Owns: the totals of a run and the conservation identities. Does not own: the columns and how each one
-combines (``vpg.rating.hourly``). Times: ``hour_start_us`` is ``HourStartUs``.
+Owns: the totals of a run and the conservation identities. Does not own: the columns and how each
+one combines (``vpg.rating.hourly``). Times: ``hour_start_us`` is ``HourStartUs``.
 
-Over time flows are summed, peaks take the maximum, ``*_start`` the first and ``*_end`` the last value. Over
-VPGs everything is summed except peaks, which take the maximum: the largest single VPG, because two VPGs'
-peaks need not be at the same moment. Percentiles come from the merged histograms.
+Over time flows are summed, peaks take the maximum, ``*_start`` the first and ``*_end`` the last
+value. Over VPGs everything is summed except peaks, which take the maximum: the largest single VPG,
+because two VPGs' peaks need not be at the same moment. Percentiles come from the merged histograms.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _LOST = ("lost_tries", "lost_deadline", "lost_buffer", "lost_cancelled")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals(HourlyRow):
-    """A row of the hourly table's shape that stands for many; ``vpg_id`` is empty for all VPGs together.
+    """A row of the hourly table's shape that stands for many; ``vpg_id`` is empty for all VPGs.
 
-    ``hour_start_us`` is the first hour, ``type`` and ``size`` are those of the last row (empty over VPGs).
+    ``hour_start_us`` is the first hour, ``type`` and ``size`` are those of the last row (empty over
+    VPGs).
     """
 
     hours: int = 0
@@ -80,7 +81,7 @@ def limited(row: HourlyRow, what: str) -> int:
 
 
 def totals(rows: Iterable[HourlyRow], delays: Mapping[RowKey, Mapping[int, int]]) -> Totals:
-    """Return the totals of ``rows``; ``delays`` holds the delay histogram (bucket → count) of each row."""
+    """Return the totals of ``rows``; ``delays``: the histogram (bucket → count) of each row."""
     ordered = sorted(rows, key=key_of)
     per_vpg = []
     whole: Histogram = {}

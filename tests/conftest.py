@@ -1,10 +1,10 @@
 """What every test shares: reproducible properties, kept failures, a folder of one's own.
 
 A failing test leaves ``tests/failures/<test>/`` with the test's folder (its inputs and run
-directories) and ``replay.txt``: the command that runs it again and what it said, Hypothesis's falsifying
-example and its ``@reproduce_failure`` line included. CI runs with no memory of earlier examples
-(``derandomize``), so a red run is red again for whoever repeats it; ``HYPOTHESIS_PROFILE=explore`` looks
-for new examples.
+directories) and ``replay.txt``: the command that runs it again and what it said, Hypothesis's
+falsifying example and its ``@reproduce_failure`` line included. CI runs with no memory of earlier
+examples (``derandomize``), so a red run is red again for whoever repeats it;
+``HYPOTHESIS_PROFILE=explore`` looks for new examples.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture
 def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run the test inside its own empty folder, as a user would, with no settings of this machine."""
+    """Run the test inside its own empty folder, with no settings of this machine."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("VPG_")]:
         monkeypatch.delenv(name)

@@ -1,0 +1,95 @@
+"""Texts of the reports in ja and en, by key, and how figures are written for people.
+
+Owns: ``texts.toml``. Does not own: error texts (``vpg/messages``). Times in: ``SimUs``; out: JST.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from importlib import resources
+
+from vpg.errors import ensure
+from vpg.timebase import HOUR_US, MINUTE_US, SECOND_US, to_jst
+
+_MILLI_US = 1_000
+
+
+@functools.cache
+def table() -> dict[str, dict[str, str]]:
+    """Return every text: key → language → text with ``str.format`` placeholders."""
+    raw = resources.files("reports").joinpath("texts.toml").read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = {}
+    for group, entries in tomllib.loads(raw).items():
+        for name, texts in entries.items():
+            found[f"{group}.{name}"] = texts
+    return found
+
+
+def text(key: str, lang: str, /, **values: object) -> str:
+    """Return the text ``key`` ("group.name") in ``lang`` ("ja", "en") with ``values`` filled in."""
+    ensure(key in table(), f"the report text {key} exists")
+    return table()[key][lang].format(**values)
+
+
+def label(group: str, name: str, lang: str) -> str:
+    """Return the word for an enum value or bill item ``name``; ``name`` where none is known."""
+    texts = table().get(f"{group}.{name}")
+    return name if texts is None else texts[lang]
+
+
+def moment(at_us: int, lang: str) -> str:
+    """Return an instant (SimUs) for people, in JST to the minute.
+
+    >>> moment(1_775_001_600_000_000, "ja"), moment(1_775_001_600_000_000, "en")
+    ('2026年4月1日 09:00', '2026-04-01 09:00')
+    """
+    at = to_jst(at_us)
+    day = f"{at.year}年{at.month}月{at.day}日" if lang == "ja" else f"{at:%Y-%m-%d}"
+    return f"{day} {at:%H:%M}"
+
+
+def duration(us: int, lang: str) -> str:
+    """Return a length of time (µs) for people with three figures and a fitting unit.
+
+    >>> [duration(us, "en") for us in (0, 999, 1_500, 2_000_000, 90_000_000, 7_200_000_000)]
+    ['0 µs', '999 µs', '1.5 ms', '2 s', '1.5 min', '2 h']
+    """
+    for unit, name in (
+        (HOUR_US, "hour"),
+        (MINUTE_US, "minute"),
+        (SECOND_US, "second"),
+        (_MILLI_US, "milli"),
+    ):
+        if us >= unit:
+            return f"{trim(us, unit)} {label('unit', name, lang)}"
+    return f"{us} {label('unit', 'micro', lang)}"
+
+
+def trim(count: int, unit: int) -> str:
+    """Return ``count`` / ``unit`` with thousands separators, three figures kept below 100.
+
+    >>> trim(1_500, 1_000), trim(123_456, 1_000), trim(12_340_000, 1_000)
+    ('1.5', '123', '12,340')
+    """
+    for digits, below in ((2, 10), (1, 100)):
+        if count < below * unit:
+            scale = 10**digits
+            rounded = (count * scale + unit // 2) // unit
+            return f"{rounded // scale}.{rounded % scale:0{digits}d}".rstrip("0").rstrip(".")
+    return f"{(count + unit // 2) // unit:,}"
+
+
+def percent(ppm: int) -> str:
+    """Return a share in parts per million as per cent; a share above 0 never reads as 0.
+
+    >>> percent(4_000), percent(1), percent(1_000_000), percent(970_000), percent(999_999)
+    ('0.40 %', '<0.01 %', '100 %', '97.00 %', '99.99 %')
+    """
+    if ppm in (0, 1_000_000):
+        return f"{ppm // 10_000} %"
+    if 0 < ppm < 100:  # noqa: PLR2004 - below the last digit shown
+        return "<0.01 %"
+    if ppm < 1_000_000:  # noqa: PLR2004 - round down: never show 100 % for less
+        return f"{ppm // 10_000}.{ppm // 100 % 100:02d} %"
+    return f"{ppm // 10_000:,} %"

@@ -26,9 +26,14 @@ def _texts() -> dict[str, dict[str, str]]:
     return table
 
 
+def template(code: str, lang: str) -> str:
+    """Return the text numbered ``code`` in ``lang`` ("ja" or "en") with its placeholders in braces."""
+    return _texts()[code][lang]
+
+
 def message(code: str, lang: str, **values: object) -> str:
     """Return the text numbered ``code`` in ``lang`` ("ja" or "en") with ``values`` filled in."""
-    return _texts()[code][lang].format(**values)
+    return template(code, lang).format(**values)
 
 
 def render(problem: Problem, lang: str) -> str:

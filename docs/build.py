@@ -51,10 +51,8 @@ def _hourly() -> str:
         "",
         _MADE,
         "",
-        (
-            f"Version `{hourly.SCHEMA}`. One row per `vpg_id`, `hour_start_us` and `config_seq`, in this "
-            "order; integers and names only. *Over time* says how the rows of one VPG become a total."
-        ),
+        f"Version `{hourly.SCHEMA}`. One row per `vpg_id`, `hour_start_us` and `config_seq`, sorted",
+        "by these; integers and names only. *Over time* says how a VPG's rows become a total.",
         "",
         "| column | unit | what it counts | over time |",
         "| --- | --- | --- | --- |",

@@ -27,7 +27,7 @@ def _texts() -> dict[str, dict[str, str]]:
 
 
 def template(code: str, lang: str) -> str:
-    """Return the text numbered ``code`` in ``lang`` ("ja" or "en") with its placeholders in braces."""
+    """Return the text numbered ``code`` in ``lang`` ("ja" or "en"), placeholders in braces."""
     return _texts()[code][lang]
 
 

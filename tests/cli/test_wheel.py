@@ -33,9 +33,10 @@ def call(*words: str | Path, cwd: Path) -> str:
 
 
 def sources() -> set[str]:
-    """Return the files of the five packages that git keeps or would keep."""
+    """Return the files of the five packages that git keeps or would keep; notes apart."""
     listed = call("git", "ls-files", "-z", "-c", "-o", "--exclude-standard", *TOP_LEVEL, cwd=ROOT)
-    return {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
+    names = {name for name in listed.split("\0") if (ROOT / name).is_file()}
+    return {name for name in names if not name.endswith(".md")}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel alone into an environment that sees this one's libraries, not this clone."""
+    """Install the wheel into an environment that sees our libraries, not this clone."""
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"

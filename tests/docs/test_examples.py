@@ -1,8 +1,8 @@
 """The commands that the documents show, run as they stand.
 
-In a fenced block that opens with ```` ```console ````, each line ``$ vpg …`` is a command; the blocks of one
-document run in order in one empty folder. A command must end with 0, or with N where the line ends in
-``# exit N``. A block after ``<!-- not run: why -->`` is left alone.
+In a fenced block that opens with ```` ```console ````, each line ``$ vpg …`` is a command; the
+blocks of one document run in order in one empty folder. A command must end with 0, or with N where
+the line ends in ``# exit N``. A block after ``<!-- not run: why -->`` is left alone.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Catalogue:
         return tuple(entry for rows in self._entries.values() for entry in rows)
 
     def find(self, item: str, at_us: int) -> Entry | None:
-        """Return the entry of ``item`` in force at ``at_us``; ``None`` before all and after expiry."""
+        """Return the entry of ``item`` in force at ``at_us``, or ``None``."""
         ensure(item in KINDS, f"{item} is a catalogue item")
         place = bisect.bisect_right(self._starts.get(item, []), at_us) - 1
         if place < 0:

@@ -5,7 +5,7 @@ Owns: the values between a run and its readers (run directory, reports). Times: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -59,5 +59,3 @@ class RunResult:
     ended_at_us: int
     """End of what was simulated (the scenario's end when complete)."""
     why_partial: str = ""
-    limited_lines: dict[str, int] = field(default_factory=dict)
-    """Lines bound to each VPG at the end (the assigned-SIM reading of A-01)."""

@@ -1,0 +1,220 @@
+"""The SimPy control plane: the clock of the scenario, and everything that is not an attempt.
+
+Owns: hour ticks, creation and deletion of VPGs, and every event of the scenario, each a SimPy process. It
+drives a data plane (``sim.plane``) through ``advance`` between two of its instants. Times: ``SimUs``.
+
+At one microsecond: deletions first (what ended at ten did not exist after ten), then the hour tick, ends of
+events, creations, begins of events in the order of the file, and only then attempts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import simpy
+
+from scenarios import model
+from sim.ledger import VpgLedger
+from sim.plane.alarm import Alarm
+from vpg.results import ControlNote
+from vpg.timebase import HOUR_US, MINUTE_US, hour_start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from sim.plane.protocol import Plane
+    from vpg.catalogue.model import Catalogue
+    from vpg.rating.hourly import HourlyRow
+    from vpg.results import MinuteRow, RowKey
+
+_DELETE, _TICK, _END, _CREATE, _BEGIN = 1, 2, 3, 4, 5
+_CLASS_SHIFT = 32
+_SLICE_US = MINUTE_US
+"""Longest piece of simulated time between two looks at progress and interruption."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is; ``events`` counts attempts and attach attempts."""
+
+    at_us: int
+    start_us: int
+    end_us: int
+    events: int
+
+
+class Control:
+    """One run's control plane."""
+
+    def __init__(self, *, scenario: model.Scenario, catalogue: Catalogue, plane: Plane) -> None:
+        """Put every control instant of ``scenario`` on the clock."""
+        self._scenario = scenario
+        self._catalogue = catalogue
+        self._plane = plane
+        self._env = simpy.Environment(initial_time=scenario.start_us)  # type: ignore[arg-type]
+        self._reached_us: int = scenario.start_us
+        self._ledgers: dict[str, VpgLedger] = {}
+        self.rows: list[HourlyRow] = []
+        self.delays: dict[RowKey, dict[int, int]] = {}
+        self.minutes: list[MinuteRow] = []
+        self.notes: list[ControlNote] = []
+        for position, vpg in enumerate(scenario.vpgs):
+            self._env.process(self._life_of(vpg, position))
+        for position, event in enumerate(scenario.events):
+            self._env.process(self._course_of(event, position))
+        self._env.process(self._ticks())
+
+    # ---- driving -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        progress: Callable[[Progress], None] | None,
+        stop: Callable[[], bool] | None,
+    ) -> int:
+        """Run to the scenario's end, or until ``stop`` says so; return the instant reached."""
+        end_us = self._scenario.end_us
+        while True:
+            next_us = min(int(min(self._env.peek(), end_us)), end_us)
+            reached_us = self._advance(next_us, progress, stop)
+            if reached_us < next_us or next_us == end_us:
+                self._close_rows(reached_us)
+                return reached_us
+            self._env.step()
+
+    def _advance(
+        self,
+        until_us: int,
+        progress: Callable[[Progress], None] | None,
+        stop: Callable[[], bool] | None,
+    ) -> int:
+        scenario = self._scenario
+        at_us = self._reached_us
+        while at_us < until_us:
+            if stop is not None and stop():
+                return at_us
+            at_us = min(at_us + _SLICE_US, until_us)
+            self._plane.advance(at_us)
+            self._reached_us = at_us
+            if progress is not None:
+                progress(
+                    Progress(
+                        at_us=at_us,
+                        start_us=scenario.start_us,
+                        end_us=scenario.end_us,
+                        events=self._plane.events,
+                    )
+                )
+        return at_us
+
+    def _at(self, at_us: int, kind: int, position: int) -> Alarm:
+        order = (kind << _CLASS_SHIFT) | position
+        return Alarm(self._env).set(max(at_us, self._scenario.start_us), order)
+
+    @property
+    def _now_us(self) -> int:
+        return int(self._env.now)
+
+    # ---- rows ----------------------------------------------------------------------------------
+
+    def _ticks(self) -> Generator[simpy.Event, Any, None]:
+        tick_us = hour_start(self._scenario.start_us) + HOUR_US
+        while True:
+            yield self._at(tick_us, _TICK, 0)
+            self._close_rows(tick_us)
+            tick_us += HOUR_US
+
+    def _close_rows(self, now_us: int) -> None:
+        for vpg_id, ledger in self._ledgers.items():
+            if ledger.open:
+                self._close_row(vpg_id, now_us)
+                ledger.open = not ledger.ending
+        self.minutes += self._plane.take_minutes()
+
+    def _close_row(self, vpg_id: str, now_us: int) -> None:
+        flow = self._plane.take_row(vpg_id)
+        row = self._ledgers[vpg_id].close_row(now_us, flow.figures, flow.delays)
+        self.rows.append(row)
+        if flow.delays:
+            self.delays[row.vpg_id, row.hour_start_us, row.config_seq] = dict(flow.delays)
+
+    # ---- VPGs ----------------------------------------------------------------------------------
+
+    def _life_of(self, vpg: model.Vpg, position: int) -> Generator[simpy.Event, Any, None]:
+        yield self._at(vpg.created_at_us, _CREATE, position)
+        now_us = self._now_us
+        limits = self._catalogue.limits(vpg.type, vpg.size, now_us)
+        self._ledgers[vpg.id] = VpgLedger(vpg=vpg, now_us=now_us)
+        self._plane.create_vpg(vpg, limits)
+        self._note("vpg_created", vpg.id, {"type": vpg.type, "size": vpg.size})
+        if vpg.deleted_at_us is None:
+            return
+        yield self._at(vpg.deleted_at_us, _DELETE, position)
+        self._ledgers[vpg.id].ending = True
+        self._plane.delete_vpg(vpg.id)
+        self._note("vpg_deleted", vpg.id, {})
+
+    def _exists(self, vpg_id: str) -> bool:
+        ledger = self._ledgers.get(vpg_id)
+        return ledger is not None and not ledger.ending
+
+    # ---- events --------------------------------------------------------------------------------
+
+    def _course_of(self, event: model.Event, position: int) -> Generator[simpy.Event, Any, None]:
+        yield self._at(event.at_us, _BEGIN, position)
+        vpg_id: str = getattr(event, "vpg_id", "")
+        kind = type(event).__name__
+        if vpg_id and not self._exists(vpg_id):
+            self._note(f"{kind}_without_vpg", vpg_id, _details(event))
+            return
+        self._bill_side(event)
+        self._plane.begin(event)
+        self._note(kind, vpg_id, _details(event))
+        until_us: int | None = getattr(event, "until_us", None)
+        if until_us is None:
+            return
+        yield self._at(until_us, _END, position)
+        if not vpg_id or self._exists(vpg_id):
+            self._plane.end(event)
+            self._note(f"{kind}_over", vpg_id, {})
+
+    def _bill_side(self, event: model.Event) -> None:
+        if isinstance(event, model.ConnectionChange):
+            self._ledgers[event.vpg_id].change_connections(event.kind, event.change)
+        elif isinstance(event, model.FeatureSwitch):
+            self._ledgers[event.vpg_id].switch(event.feature, event.value)
+        elif isinstance(event, model.Recreate):
+            self._recreate(event)
+
+    def _recreate(self, event: model.Recreate) -> None:
+        ledger = self._ledgers[event.vpg_id]
+        anew = self._scenario.assumptions.a13_size_change == "recreate_with_fee"
+        limits = self._catalogue.limits(event.type, event.size, self._now_us)
+        if not ledger.is_fresh(self._now_us):
+            self._close_row(event.vpg_id, self._now_us)
+        if anew:
+            ledger.owe(_change_fee(ledger.type, event.type))
+        ledger.reconfigure(event.type, event.size)
+        self._plane.resize_vpg(event.vpg_id, limits, cut_sessions=anew)
+
+    def _note(self, kind: str, vpg_id: str, details: dict[str, str]) -> None:
+        self.notes.append(
+            ControlNote(at_us=self._now_us, kind=kind, vpg_id=vpg_id, details=tuple(details.items()))
+        )
+
+
+def _change_fee(old_type: str, new_type: str) -> str:
+    """Return the bill item of a change of type or size (A-13): Type-D stays D for its change fee."""
+    if old_type == new_type == "D":
+        return "change_fee_d"
+    return f"contract_fee_{new_type.lower()}"
+
+
+def _details(event: model.Event) -> dict[str, str]:
+    shown = {}
+    for item in fields(event):
+        value = getattr(event, item.name)
+        if item.name in {"at_us", "vpg_id"} or is_dataclass(value):
+            continue
+        shown[item.name] = ",".join(value) if isinstance(value, tuple) else str(value)
+    return shown

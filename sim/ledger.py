@@ -1,0 +1,104 @@
+"""What the hourly table says about a VPG itself: existence, type, connections, features, one-off fees.
+
+Owns: the billing state of each row (peaks within the row) and when rows begin and end. Does not own: flows
+(the data plane) or prices (``vpg.rating``). Times: ``SimUs``; rows begin at clock hours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vpg.errors import ensure
+from vpg.rating.histogram import percentile_us
+from vpg.rating.hourly import HourlyRow
+from vpg.timebase import HOUR_US, hour_start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scenarios.model import Vpg
+
+_KINDS = ("peering", "vif", "vpn")
+
+
+class VpgLedger:
+    """The billing state of one VPG while it exists, row by row."""
+
+    def __init__(self, *, vpg: Vpg, now_us: int) -> None:
+        """Open the first row at ``now_us``."""
+        self.vpg_id = vpg.id
+        self.type: str = vpg.type
+        self.size: str = vpg.size
+        self.config_seq = 0
+        self.open = True
+        self.ending = False
+        self._connections = {"peering": vpg.peering, "vif": vpg.vif, "vpn": vpg.vpn}
+        self._features = {
+            "mirroring": int(vpg.mirroring),
+            "redirection": int(vpg.redirection),
+            "inspection": int(vpg.inspection),
+            "fixed_ip": vpg.fixed_ip_sets,
+        }
+        self._one_off: list[str] = []
+        self._begin_row(now_us)
+        if vpg.contract_fee:
+            self.owe(f"contract_fee_{vpg.type.lower()}")
+
+    def _begin_row(self, now_us: int) -> None:
+        self._row_began_us = now_us
+        self._peaks = dict(self._connections)
+        self._on = dict(self._features)
+        self._one_off = []
+
+    def owe(self, item: str) -> None:
+        """Note a one-off fee (a bill item) that falls due in this row."""
+        self._one_off.append(item)
+
+    def change_connections(self, kind: str, change: int) -> None:
+        """Add or remove Peering, VIF or VPN connections."""
+        count = self._connections[kind] + change
+        ensure(count >= 0, f"{self.vpg_id} has as many {kind} connections as are removed")
+        self._connections[kind] = count
+        self._peaks[kind] = max(self._peaks[kind], count)
+
+    def switch(self, feature: str, value: int) -> None:
+        """Switch a Junction function, or set the number of fixed IP sets."""
+        self._features[feature] = value
+        self._on[feature] = max(self._on[feature], value)
+
+    def is_fresh(self, now_us: int) -> bool:
+        """Return whether the running row has only just begun."""
+        return self._row_began_us == now_us
+
+    def reconfigure(self, vpg_type: str, size: str) -> None:
+        """Change type or size; the caller has closed the old row unless it is fresh."""
+        self.type, self.size = vpg_type, size
+        self.config_seq += 1
+
+    def close_row(
+        self, now_us: int, flows: Mapping[str, int], delays: Mapping[int, int]
+    ) -> HourlyRow:
+        """Return the row that ends at ``now_us`` and begin the next."""
+        hour_us = hour_start(self._row_began_us)
+        ensure(now_us <= hour_us + HOUR_US, "a row stays inside its clock hour")
+        on = self._on
+        state: dict[str, Any] = {f"{kind}_peak": self._peaks[kind] for kind in _KINDS}
+        row = HourlyRow(
+            vpg_id=self.vpg_id,
+            hour_start_us=hour_us,
+            config_seq=self.config_seq,
+            vpg_exists=1,
+            type=self.type,
+            size=self.size,
+            junction_on=int(any(on[name] for name in ("mirroring", "redirection", "inspection"))),
+            inspection_on=on["inspection"],
+            fixed_ip_sets=on["fixed_ip"],
+            one_off=",".join(self._one_off),
+            delay_us_p50=percentile_us(delays, 50),
+            delay_us_p99=percentile_us(delays, 99),
+            delay_us_max=percentile_us(delays, 100),
+            **state,
+            **flows,
+        )
+        self._begin_row(now_us)
+        return row

@@ -1,0 +1,268 @@
+"""The reference data plane: SimPy, one process per line; the readable specification and oracle.
+
+Owns: the plane protocol over ``fleet``, ``line`` and ``gateway``. Does not own: the clock of the scenario
+(``sim.control``), random draws (``sim.traffic``). Times: ``SimUs``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatchmethod
+from typing import TYPE_CHECKING
+
+import simpy
+from simpy.core import StopSimulation
+
+from scenarios import model
+from sim.plane import alarm as orders
+from sim.plane.alarm import Alarm
+from sim.plane.fleet import FleetState
+from sim.plane.gateway import Gateway
+from sim.plane.line import ATTACHED, IDLE
+from sim.plane.tally import SERVICE_INDEX
+from sim.traffic.draws import Purpose
+from vpg.errors import ensure
+from vpg.timebase import HOUR_US, hour_start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sim.plane.line import Line
+    from vpg.catalogue.model import Limits
+    from vpg.results import MinuteRow
+
+_STOP = -1
+"""Before everything else of its microsecond, SimPy's own events included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The data plane's part of one hourly row."""
+
+    figures: dict[str, int]
+    delays: dict[int, int]
+
+
+class ReferencePlane:
+    """Sessions and attempts as SimPy processes."""
+
+    def __init__(self, *, scenario: model.Scenario, replication: int = 0) -> None:
+        """Prepare an empty plane at the scenario's start."""
+        self._scenario = scenario
+        self._replication = replication
+        self._env = simpy.Environment(initial_time=scenario.start_us)  # type: ignore[arg-type]
+        self._gateways: dict[str, Gateway] = {}
+        self._fleets: dict[str, FleetState] = {}
+        self._ranks = {name: i for i, name in enumerate(sorted(f.name for f in scenario.fleets))}
+        self._lines = {fleet.name: fleet.lines for fleet in scenario.fleets}
+        self._loaded_until_us: int = scenario.start_us
+        self._events_before = 0
+
+    # ---- time ----------------------------------------------------------------------------------
+
+    @property
+    def _now_us(self) -> int:
+        return int(self._env.now)
+
+    def advance(self, until_us: int) -> None:
+        """Do everything before ``until_us``."""
+        while self._now_us < until_us:
+            if self._now_us >= self._loaded_until_us:
+                self._load_hour()
+            stop_us = min(until_us, self._loaded_until_us)
+            Alarm(self._env, StopSimulation.callback).set(stop_us, _STOP)
+            self._env.run()
+            ensure(self._now_us == stop_us, "the reference plane stops where it was told to")
+
+    def _load_hour(self) -> None:
+        hour_us = hour_start(self._now_us)
+        for fleet in self._fleets.values():
+            if fleet.gateway.exists:
+                fleet.load_hour(hour_us, self._now_us)
+        self._loaded_until_us = hour_us + HOUR_US
+
+    @property
+    def events(self) -> int:
+        """Attempts and attach attempts so far."""
+        return self._events_before + sum(g.events() for g in self._gateways.values())
+
+    # ---- VPGs ----------------------------------------------------------------------------------
+
+    def create_vpg(self, vpg: model.Vpg, limits: Limits) -> None:
+        """Let ``vpg`` and the fleets bound to it exist from now on."""
+        scenario = self._scenario
+        gateway = Gateway(
+            vpg=vpg, limits=limits, assumptions=scenario.assumptions, now_us=self._now_us
+        )
+        self._gateways[vpg.id] = gateway
+        bound = [fleet for fleet in scenario.fleets if fleet.vpg_id == vpg.id]
+        for fleet in sorted(bound, key=lambda fleet: fleet.name):
+            state = FleetState(
+                fleet=fleet,
+                rank=self._ranks[fleet.name],
+                lines=self._lines[fleet.name],
+                env=self._env,
+                gateway=gateway,
+                assumptions=scenario.assumptions,
+                seed=scenario.seed,
+                replication=self._replication,
+                start_us=scenario.start_us,
+                end_us=scenario.end_us,
+            )
+            self._fleets[fleet.name] = state
+            self._welcome(state, state.lines)
+
+    def _welcome(self, fleet: FleetState, lines: list[Line]) -> None:
+        """Let new lines create the rest of this hour's messages, and attach where they do so at once."""
+        now_us = self._now_us
+        if now_us < self._loaded_until_us and lines:
+            fleet.load_hour(hour_start(now_us), now_us, lines[0].index)
+        if fleet.fleet.session.attach != "at_start":
+            return
+        for line in lines:
+            if line.sending:
+                ramp = fleet.fleet.session.ramp
+                line.start_attach(fleet.ramp_us(ramp, line, Purpose.START_RAMP, 0))
+
+    def delete_vpg(self, vpg_id: str) -> None:
+        """End a VPG and everything on it."""
+        gateway = self._gateways[vpg_id]
+        gateway.exists = False
+        gateway.cut_all()
+        for line in gateway.lines:
+            line.silence()
+
+    def resize_vpg(self, vpg_id: str, limits: Limits, *, cut_sessions: bool) -> None:
+        """Change the limits of a VPG, cutting every session where it is created anew."""
+        gateway = self._gateways[vpg_id]
+        gateway.resize(limits, self._now_us)
+        if cut_sessions:
+            gateway.cut_all()
+
+    def take_row(self, vpg_id: str) -> Flow:
+        """Return the figures since the last call and begin anew."""
+        self._events_before += self._gateways[vpg_id].events()
+        return Flow(*self._gateways[vpg_id].take_row(self._now_us))
+
+    def take_minutes(self) -> list[MinuteRow]:
+        """Return the minutes finished since the last call."""
+        rows: list[MinuteRow] = []
+        for gateway in self._gateways.values():
+            rows += gateway.minutes
+            gateway.minutes = []
+        return rows
+
+    # ---- events --------------------------------------------------------------------------------
+
+    def _concerned(self, names: tuple[str, ...], share_ppm: int, at_us: int) -> Iterator[tuple[FleetState, Line]]:
+        for name in sorted(names):
+            fleet = self._fleets.get(name)
+            if fleet is not None and fleet.gateway.exists:
+                for line in fleet.chosen(share_ppm, at_us):
+                    yield fleet, line
+
+    @singledispatchmethod
+    def begin(self, event: model.Event) -> None:
+        """Let ``event`` begin; events that only change the bill mean nothing to this plane."""
+
+    @singledispatchmethod
+    def end(self, event: model.Event) -> None:
+        """Let ``event`` end; most have no end."""
+
+    @begin.register
+    def _(self, event: model.CarrierOutage) -> None:
+        for _, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
+            line.radio_lost(ghost=event.sessions == "ghost")
+
+    @end.register
+    def _(self, event: model.CarrierOutage) -> None:
+        for fleet, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
+            line.radio_back(fleet.ramp_us(event.release, line, Purpose.EVENT_RAMP, event.until_us))
+
+    @begin.register
+    def _(self, event: model.PowerCut) -> None:
+        for _, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
+            line.power_lost()
+
+    @end.register
+    def _(self, event: model.PowerCut) -> None:
+        for fleet, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
+            line.power_back(fleet.ramp_us(event.release, line, Purpose.EVENT_RAMP, event.until_us))
+
+    @begin.register
+    def _(self, event: model.ForcedCut) -> None:
+        for _, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
+            line.lose_session()
+
+    @begin.register
+    def _(self, event: model.AttachLines) -> None:
+        for fleet, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
+            if line.sending and line.state == IDLE:
+                line.start_attach(
+                    fleet.ramp_us(event.ramp, line, Purpose.EVENT_RAMP, event.at_us)
+                )
+                line.release()
+
+    @begin.register
+    def _(self, event: model.FeatureSwitch) -> None:
+        gateway = self._gateways[event.vpg_id]
+        if event.feature == "mirroring":
+            gateway.mirror.on = bool(event.value)
+        elif event.feature == "redirection":
+            gateway.redirecting = bool(event.value)
+        elif event.feature == "inspection":
+            gateway.inspecting = bool(event.value)
+        gateway.refresh_path()
+
+    @begin.register
+    def _(self, event: model.UpstreamFault) -> None:
+        self._upstream(event, 1)
+
+    @end.register
+    def _(self, event: model.UpstreamFault) -> None:
+        self._upstream(event, -1)
+
+    def _upstream(self, event: model.UpstreamFault, change: int) -> None:
+        gateway = self._gateways[event.vpg_id]
+        for name in event.services:
+            service = SERVICE_INDEX[name]
+            if event.mode == "down":
+                gateway.down[service] += change
+            else:
+                gateway.slow_us[service] += change * event.delay_us
+        gateway.refresh_path()
+
+    @begin.register
+    def _(self, event: model.MirrorPeerFault) -> None:
+        self._gateways[event.vpg_id].mirror.fault(event.ip, 1)
+
+    @end.register
+    def _(self, event: model.MirrorPeerFault) -> None:
+        self._gateways[event.vpg_id].mirror.fault(event.ip, -1)
+
+    @begin.register
+    def _(self, event: model.RedirectionFault) -> None:
+        self._redirection(event, 1)
+
+    @end.register
+    def _(self, event: model.RedirectionFault) -> None:
+        self._redirection(event, -1)
+
+    def _redirection(self, event: model.RedirectionFault, change: int) -> None:
+        gateway = self._gateways[event.vpg_id]
+        gateway.redirection_down += change
+        gateway.refresh_path()
+
+    @begin.register
+    def _(self, event: model.LineChange) -> None:
+        fleet = self._fleets.get(event.fleet)
+        if fleet is not None and fleet.gateway.exists:
+            for line in fleet.lines[event.first_line : event.first_line + event.lines]:
+                line.change_status(event.status)
+
+    @begin.register
+    def _(self, event: model.Growth) -> None:
+        self._lines[event.fleet] += event.lines
+        fleet = self._fleets.get(event.fleet)
+        if fleet is not None and fleet.gateway.exists:
+            self._welcome(fleet, fleet.add_lines(event.lines))

@@ -4,7 +4,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+# The first Python that is new enough; PYTHON=... says otherwise.
+ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(firstword $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+  "$$p" -c '$(ENOUGH)' 2>/dev/null && echo "$$p"; done; true) python3)
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := smart-meters
@@ -13,11 +16,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 .PHONY: help demo test test-long lint bench docs lock clean venv
 
 help:  ## say what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
 
 # The third-party part: exactly the pinned wheels, hashes checked, nothing built here.
 $(VENV)/.pinned: constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c '$(ENOUGH)' || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet --require-hashes --only-binary :all: -r constraints.txt
 	touch $@
@@ -30,7 +33,9 @@ $(VENV)/.installed: $(VENV)/.pinned pyproject.toml
 venv: $(VENV)/.installed  ## make the environment .venv
 
 demo: venv  ## simulate a shipped scenario that meets its objectives, bill it, draw it
-	$(BIN)/vpg run $(DEMO)
+	@mkdir -p runs
+	$(BIN)/vpg new $(DEMO) --force --out runs/$(DEMO).yaml
+	$(BIN)/vpg run runs/$(DEMO).yaml
 
 lint: venv  ## style, types, layers, dependencies
 	$(BIN)/ruff check

@@ -79,7 +79,7 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
     init = _installed(tmp_path) / "loadtests" / "__init__.py"
     init.unlink()
     init.parent.rmdir()
-    # An editable installation of this very clone would be found instead: also not the one beside vpg.
+    # Where this clone is installed editable, its own is found instead: not the one beside vpg.
     codes = {line.split("|")[0] for line in check(tmp_path)}
     assert codes in ({"VPG1001"}, {"VPG1002"})
 

@@ -54,17 +54,19 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep what a failing test had, and say where."""
+    """Keep what a failing test had, and say where; forget it once the test passes."""
     report = yield
     if report.when == "call" and report.failed:
         kept = keep_failure(item.nodeid, str(report.longrepr), _folder_of(item), FAILURES)
         report.sections.append(("kept for replay", f"{kept / 'replay.txt'}"))
+    elif report.when == "call" and FAILURES.is_dir():
+        shutil.rmtree(_kept(item.nodeid, FAILURES), ignore_errors=True)
     return report
 
 
 def keep_failure(nodeid: str, said: str, folder: Path | None, failures: Path) -> Path:
     """Write what reproduces the failure of ``nodeid`` under ``failures`` and return its folder."""
-    kept = failures / re.sub(r"[^A-Za-z0-9.]+", "-", nodeid).strip("-")[:120]
+    kept = _kept(nodeid, failures)
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     (kept / "replay.txt").write_text(
@@ -73,6 +75,10 @@ def keep_failure(nodeid: str, said: str, folder: Path | None, failures: Path) ->
     if folder is not None and folder.is_dir() and 0 < _bytes_in(folder) <= KEPT_BYTES_MAX:
         shutil.copytree(folder, kept / "files", symlinks=True)
     return kept
+
+
+def _kept(nodeid: str, failures: Path) -> Path:
+    return failures / re.sub(r"[^A-Za-z0-9.]+", "-", nodeid).strip("-")[:120]
 
 
 def _folder_of(item: pytest.Item) -> Path | None:

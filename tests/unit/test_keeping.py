@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,22 @@ def test_what_reproduces_a_failure_is_kept(in_tmp: Path) -> None:
     planted = kept / "tests-test-it.py-test-files" / "files" / "bad.yaml"
     assert planted.read_text(encoding="utf-8") == "size: larg"
     assert "kept for replay" in done.stdout
+
+
+def test_what_was_kept_goes_once_the_test_passes(in_tmp: Path) -> None:
+    (in_tmp / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "conftest.py", in_tmp / "tests")
+    (in_tmp / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    kept = in_tmp / "tests" / "failures" / "tests-test-it.py-test-it"
+    for body, is_kept in (("assert 0", True), ("assert 1", False)):
+        (in_tmp / "tests" / "test_it.py").write_text(f"def test_it(): {body}\n", encoding="utf-8")
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"],
+            capture_output=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            check=False,
+        )
+        assert kept.is_dir() == is_kept
 
 
 def test_a_second_failure_replaces_the_first(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""The tree of commands.
+
+Owns: which commands there are, their order in the help, and ``vpg --version``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vpg.cli.commands import catalogue, imports, new, reference, run, show, validate
+from vpg.cli.grammar import new_app, with_examples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ABOUT = """Simulate SIM fleets through IoT Virtual Private Gateways, and bill every clock hour.
+
+Exit codes: 0 ok, 1 unexpected, 2 usage, 3 invalid input, 4 the answer is no,
+5 cannot tell, 6 partial, 130 SIGINT, 143 SIGTERM."""
+_EXAMPLES = (
+    "vpg new --list                         the ready-made scenarios",
+    "vpg new smart-meters --out mine.yaml   copy one to start from",
+    "vpg validate mine.yaml                 every mistake at once",
+    "vpg run mine.yaml --lang ja            simulate, bill, charts, summary",
+    "vpg catalogue --type C                 the limits and prices used",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from vpg.cli.versions import DISTRIBUTION, version_of
+
+        typer.echo(f"vpg {version_of(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+def application() -> Any:  # noqa: ANN401 - typer's own group
+    """Return the command tree, ready to be called."""
+    app = new_app(with_examples(_ABOUT, _EXAMPLES))
+
+    @app.callback()
+    def root(
+        *,
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        ] = False,
+    ) -> None:
+        del version
+
+    registers: tuple[Callable[[typer.Typer], None], ...] = (
+        run.register,
+        validate.register,
+        new.register,
+        imports.register,
+        catalogue.register,
+        show.register,
+        reference.register,
+    )
+    for register in registers:
+        register(app)
+    return typer.main.get_command(app)

@@ -1,0 +1,130 @@
+"""``vpg run``: simulate a scenario, bill every hour, judge it, keep all in a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vpg.cli.grammar import command
+from vpg.cli.options import (
+    CatalogueOption,
+    OutDirOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    VariantOption,
+    catalogue_files,
+    find_scenario,
+)
+from vpg.errors import ExitCode
+
+if TYPE_CHECKING:
+    from vpg.cli.runner import Done, Request
+    from vpg.cli.stopping import StopFlag
+    from vpg.cli.terminal import Terminal
+
+Charts = Literal["png", "svg", "both", "none"]
+_FORMATS: dict[Charts, tuple[str, ...]] = {
+    "png": ("png",),
+    "svg": ("svg",),
+    "both": ("png", "svg"),
+    "none": (),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    command(
+        app,
+        "run",
+        "Simulate a scenario and bill every clock hour. Draws charts, judges the objectives and "
+        "keeps everything in a run directory.",
+        (
+            "vpg run smart-meters",
+            "vpg run mine.yaml --variant peak --set vpgs[0].size=medium --lang ja",
+            "vpg run mine.yaml --json --no-charts > result.json",
+        ),
+    )(run)
+
+
+def run(
+    terminal: Terminal,
+    *,
+    scenario: ScenarioArgument,
+    out: OutDirOption = "runs",
+    variant: VariantOption = None,
+    sets: SetOption = None,
+    catalogue: CatalogueOption = None,
+    seed: SeedOption = None,
+    charts: Annotated[
+        Charts, typer.Option("--charts", help="Format of the charts; none is --no-charts.")
+    ] = "both",
+    no_charts: Annotated[
+        bool, typer.Option("--no-charts", help="Draw no charts (saves about 3 s).")
+    ] = False,
+    fail_on_objectives: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-objectives/--no-fail-on-objectives",
+            help="Exit with 4 when an objective is missed, after writing everything.",
+        ),
+    ] = True,
+) -> None:
+    """Run and tell."""
+    from vpg.cli import runner, stopping
+
+    request = runner.Request(
+        source=find_scenario(scenario),
+        variant=variant,
+        sets=(*(sets or ()), *(() if seed is None else (f"seed={seed}",))),
+        catalogue_files=catalogue_files(catalogue),
+        out=Path(out),
+        charts=() if no_charts else _FORMATS[charts],
+        lang=terminal.lang,
+    )
+    with stopping.asked_to_stop(terminal.word("stopping")) as stop:
+        done = _run(request, terminal, stop)
+    _tell(done, terminal)
+    raise typer.Exit(_exit_code(done, stop, fail_on_objectives=fail_on_objectives))
+
+
+def _run(request: Request, terminal: Terminal, stop: StopFlag) -> Done:
+    from vpg.cli import progress, runner
+    from vpg.text import render
+
+    loaded = runner.load(request)
+    for warning in loaded.warnings:
+        terminal.note(terminal.word("note", text=render(warning, terminal.lang)))
+    runner.check_out(request.out)
+    with progress.shown(terminal) as show:
+        result = runner.simulate(loaded, show, stop)
+    accounts = runner.account(loaded, result)
+    if request.charts and not stop():
+        terminal.note(terminal.word("run_charts"))
+    return runner.write(loaded, result, accounts, stop)
+
+
+def _tell(done: Done, terminal: Terminal) -> None:
+    if terminal.as_json:
+        terminal.document(done.document)
+    elif terminal.quiet:
+        terminal.data(str(done.run_dir))
+    else:
+        from reports.terminal import print_summary
+
+        print_summary(terminal.console(), done.document, terminal.lang)
+    if done.why_partial:
+        terminal.note(terminal.word("run_partial", why=done.why_partial))
+    terminal.note(terminal.word("run_dir", path=done.run_dir))
+
+
+def _exit_code(done: Done, stop: StopFlag, *, fail_on_objectives: bool) -> int:
+    if stop():
+        return stop.exit_code
+    if done.why_partial:
+        return ExitCode.PARTIAL
+    if fail_on_objectives and not done.objectives_met:
+        return ExitCode.ANSWER_IS_NO
+    return ExitCode.OK

@@ -1,0 +1,96 @@
+"""From an exception to an exit code and words a person can act on: never a traceback.
+
+Owns: the mapping and the crash file. Does not own: texts (``vpg/messages``).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from typing import TYPE_CHECKING
+
+from vpg.cli.grammar import UsageComplaint, complaint_as_problem
+from vpg.errors import EnsureError, ExitCode, InputError, Place, Problem, UsageError, VpgError
+from vpg.text import render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vpg.cli.terminal import Terminal
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+def report(failure: Exception, terminal: Terminal) -> ExitCode:
+    """Tell ``failure`` through ``terminal`` and return the exit code that belongs to it."""
+    exit_code, problems = _problems_of(failure)
+    if terminal.as_json:
+        from vpg.cli.documents import error_document
+
+        terminal.document(error_document(exit_code, problems))
+    tell(problems, terminal)
+    return exit_code
+
+
+def tell(problems: Sequence[Problem], terminal: Terminal) -> None:
+    """Print every problem to stderr, one a line, and their number when there are several."""
+    for problem in problems:
+        terminal.complain(render(problem, terminal.lang))
+    if len(problems) > 1:
+        terminal.complain(terminal.word("problem_count", count=len(problems)))
+
+
+def _problems_of(failure: Exception) -> tuple[ExitCode, Sequence[Problem]]:
+    answer: tuple[ExitCode, Sequence[Problem]]
+    match failure:
+        case InputError():
+            answer = ExitCode.INVALID_INPUT, failure.problems
+        case UsageError():
+            answer = ExitCode.USAGE, [failure.problem]
+        case UsageComplaint():
+            answer = ExitCode.USAGE, [complaint_as_problem(failure)]
+        case VpgError() if hasattr(failure, "exit_code"):  # of a part not to be imported here
+            answer = ExitCode(failure.exit_code), [getattr(failure, "problem")]
+        case EnsureError():
+            values = {"text": str(failure), "file": _crash_file(failure)}
+            answer = ExitCode.UNEXPECTED, [Problem(code="VPG1091", values=values)]
+        case MemoryError():
+            answer = ExitCode.PARTIAL, [Problem(code="VPG1092")]
+        case OSError(errno=number) if number in (*_FULL, *_CANNOT_WRITE):
+            answer = _of_the_disk(failure)
+        case _:
+            values = {"kind": type(failure).__name__, "text": _short(failure)}
+            values["file"] = _crash_file(failure)
+            answer = ExitCode.UNEXPECTED, [Problem(code="VPG1090", values=values)]
+    return answer
+
+
+def _of_the_disk(failure: OSError) -> tuple[ExitCode, Sequence[Problem]]:
+    place = Place(file=os.fsdecode(failure.filename)) if failure.filename else None
+    reason = {"reason": failure.strerror or str(failure)}
+    if failure.errno in _FULL:
+        return ExitCode.PARTIAL, [Problem(code="VPG1025", place=place, values=reason)]
+    return ExitCode.INVALID_INPUT, [Problem(code="VPG1023", place=place, values=reason)]
+
+
+def _short(failure: Exception) -> str:
+    return " ".join(str(failure).split())[:200]
+
+
+def _crash_file(failure: Exception) -> str:
+    """Write the traceback where it can be found; return the file's path (``-``: impossible)."""
+    if os.environ.get("VPG_DEBUG") == "1":
+        traceback.print_exception(failure, file=sys.stderr)
+        return "stderr"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="vpg-crash-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exception(failure, file=file)
+            return file.name
+    except OSError:
+        return "-"

@@ -1,0 +1,68 @@
+"""Writing a few small files for a person: all or none, and nothing of theirs overwritten.
+
+Owns: refusal to overwrite, and the write beside with a rename. Does not own: run directories
+(``vpg.rundir``).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vpg.errors import InputError, Place, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def write_new(files: Mapping[Path, bytes], *, force: bool) -> None:
+    """Write ``files``; each appears whole or not at all.
+
+    Raises ``InputError`` with VPG1022 for every file that exists already with other content
+    (unless ``force``) before anything is written, and ``OSError`` when the disk refuses; then none
+    of the new files remains.
+    """
+    existing = [path for path in files if path.exists() or path.is_symlink()]
+    same = [path for path in existing if path.is_file() and path.read_bytes() == files[path]]
+    taken = [path for path in existing if path not in same and (not force or path.is_dir())]
+    if taken:
+        raise InputError([Problem(code="VPG1022", place=Place(file=str(path))) for path in taken])
+    beside: dict[Path, Path] = {}
+    renamed: list[Path] = []
+    try:
+        for path, content in files.items():
+            if path in same:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside[path] = _write_beside(path, content)
+        for path, part in beside.items():
+            part.replace(path)
+            renamed.append(path)
+    except BaseException:
+        for path in renamed:
+            if path not in existing:
+                path.unlink(missing_ok=True)
+        raise
+    finally:
+        for part in beside.values():
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _write_beside(path: Path, content: bytes) -> Path:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)

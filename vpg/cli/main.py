@@ -1,0 +1,58 @@
+"""The command ``vpg``: parse, run one command, answer with its exit code.
+
+Owns: the entry point and the last line of defence: whatever happens inside, no traceback reaches a
+person. Does not own: commands (their modules import the rest of the house only inside command
+bodies, so that ``vpg --help`` stays quick).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from vpg.cli import failures, stopping
+from vpg.cli.terminal import Terminal, prepare_streams
+from vpg.errors import ExitCode, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that ``arguments`` (without the program's name) say; return the exit code."""
+    terminal = Terminal.of_arguments(arguments)
+    try:
+        return _answer(arguments, terminal)
+    except stopping.Stopped as stopped:
+        return stopped.exit_code
+    except Exception as failure:  # noqa: BLE001 - the last line of defence
+        return int(failures.report(failure, terminal))
+
+
+def _answer(arguments: Sequence[str], terminal: Terminal) -> int:
+    from vpg.shadow import check_shadowing
+
+    foreign = check_shadowing()
+    if foreign:
+        raise InputError(foreign)
+    from vpg.cli.app import application
+
+    answer = application().main(
+        args=list(arguments), prog_name="vpg", standalone_mode=False, obj=terminal
+    )
+    return answer if isinstance(answer, int) else int(ExitCode.OK)
+
+
+def main() -> None:
+    """Run ``vpg`` on this process's arguments and exit."""
+    prepare_streams()
+    try:
+        stopping.install()
+        code = run(sys.argv[1:])
+    except stopping.Stopped as stopped:
+        code = stopped.exit_code
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

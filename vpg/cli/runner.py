@@ -1,0 +1,336 @@
+"""One run, step by step: load, simulate, check, rate, bill, judge, find, sum up, write.
+
+Owns: the order of the steps and what passes between them, as small functions that later commands
+(sweep, size) use again. Does not own: any step's inside. Times: the wall clock appears in the
+manifest and the directory's name only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vpg.errors import EnsureError, InputError, Place, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scenarios.objectives import ObjectiveResult
+
+    from reports.document import Findings, Summary
+    from scenarios.model import Scenario
+    from vpg.billing.month import Bill
+    from vpg.catalogue.model import Catalogue
+    from vpg.cli.options import Source
+    from vpg.cli.progress import Reached
+    from vpg.cli.stopping import StopFlag
+    from vpg.rating.charges import ChargeRow
+    from vpg.rating.totals import Totals
+    from vpg.results import RunResult
+    from vpg.rundir import RunDirWriter
+    from vpg.timebase import WallUs
+
+SCENARIO_FILE = "scenario.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a run was asked to do."""
+
+    source: Source
+    variant: str | None = None
+    sets: tuple[str, ...] = ()
+    catalogue_files: tuple[Path, ...] = ()
+    out: Path = Path("runs")
+    charts: tuple[str, ...] = ()
+    """Formats of the charts; empty: none."""
+    lang: str = "en"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A scenario that can run, and what it was read from."""
+
+    request: Request
+    scenario: Scenario
+    catalogue: Catalogue
+    warnings: tuple[Problem, ...]
+    files: dict[str, bytes]
+    """The scenario's own file, verbatim, as ``scenario.yaml``, and the data files it names."""
+    began_us: WallUs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """What follows from the hourly metrics, with no look at the simulation."""
+
+    totals: Totals
+    charges: tuple[ChargeRow, ...]
+    bill: Bill
+    objectives: tuple[ObjectiveResult, ...]
+    findings: Findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A run whose directory is complete."""
+
+    run_dir: Path
+    document: Summary
+    why_partial: str
+    objectives_met: bool
+
+
+# ---- before --------------------------------------------------------------------------------------
+
+
+def load(request: Request) -> Loaded:
+    """Read catalogue and scenario; raises ``InputError`` with all problems of the first bad one."""
+    from scenarios.checks import warnings
+    from scenarios.loader import load_scenario
+    from vpg.catalogue.load import load_catalogue
+    from vpg.cli.clock import wall_us
+
+    catalogue = load_catalogue(request.catalogue_files)
+    path = request.source.path
+    scenario = load_scenario(path, catalogue=catalogue, variant=request.variant, sets=request.sets)
+    return Loaded(
+        request=request,
+        scenario=scenario,
+        catalogue=catalogue,
+        warnings=tuple(warnings(scenario, catalogue)),
+        files={SCENARIO_FILE: path.read_bytes(), **_data_files(path)},
+        began_us=wall_us(),
+    )
+
+
+def _data_files(scenario: Path) -> dict[str, bytes]:
+    """Return the files that the scenario file names, by name; they lie in its folder."""
+    from scenarios.places import Composer
+    from scenarios.reading import SCENARIO_BYTES_MAX, decode, read_bytes
+
+    text = decode(read_bytes(scenario, SCENARIO_BYTES_MAX), str(scenario))
+    tree = Composer(str(scenario)).compose(text).plain()
+    return {name: (scenario.parent / name).read_bytes() for name in sorted(_named_files(tree))}
+
+
+def _named_files(tree: Any) -> set[str]:  # noqa: ANN401 - plain YAML
+    if isinstance(tree, dict):
+        found = {value for key, value in tree.items() if key == "file" and isinstance(value, str)}
+        return found.union(*(_named_files(value) for value in tree.values()))
+    if isinstance(tree, list | tuple):
+        return set().union(*(_named_files(value) for value in tree))
+    return set()
+
+
+def check_out(out: Path) -> None:
+    """Refuse, before a long simulation, a place where the run directory cannot be written.
+
+    Raises ``InputError`` (VPG1451). Nothing is created.
+    """
+    nearest = out.absolute()
+    while not os.path.lexists(nearest) and nearest != nearest.parent:
+        nearest = nearest.parent
+    reason = ""
+    if not nearest.is_dir():
+        reason = f"{nearest} is not a directory"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        reason = f"{nearest}: permission denied"
+    if reason:
+        place = Place(file=str(out))
+        raise InputError([Problem(code="VPG1451", place=place, values={"reason": reason})])
+
+
+# ---- the run -------------------------------------------------------------------------------------
+
+
+def simulate(
+    loaded: Loaded, progress: Callable[[Reached], None] | None, stop: StopFlag
+) -> RunResult:
+    """Run the simulation until its end or until ``stop``.
+
+    A broken promise of the simulator (``EnsureError``) leaves a run directory that says so.
+    """
+    from sim.run import simulate as simulate_scenario
+
+    try:
+        result = simulate_scenario(loaded.scenario, loaded.catalogue, progress=progress, stop=stop)
+    except EnsureError as broken:
+        kept = keep_broken(loaded, broken)
+        raise EnsureError(f"{broken} ({kept})") from broken
+    return replace(result, why_partial=stop.name) if stop() else result
+
+
+def account(loaded: Loaded, result: RunResult) -> Accounts:
+    """Rate, bill, judge and explain ``result``."""
+    from scenarios.objectives import judge
+
+    from reports.findings import findings
+    from vpg.billing.month import bill_months
+    from vpg.rating.charges import rate_hours
+    from vpg.rating.totals import totals
+
+    scenario, catalogue = loaded.scenario, loaded.catalogue
+    summed = totals(result.rows, result.delays)
+    charges = tuple(rate_hours(result.rows, catalogue, charge_policy(scenario)))
+    bill = bill_months(charges, catalogue, scenario.assumptions.a15_rounding)
+    return Accounts(
+        totals=summed,
+        charges=charges,
+        bill=bill,
+        objectives=judge(scenario, summed, bill),
+        findings=findings(scenario, catalogue, result, summed),
+    )
+
+
+def charge_policy(scenario: Scenario) -> Any:  # noqa: ANN401 - imported inside
+    """Return how ``scenario`` reads the terms where they can be read in two ways."""
+    from vpg.rating.charges import ChargePolicy
+
+    assumed = scenario.assumptions
+    return ChargePolicy(
+        included_connection=assumed.a09_included_connection,
+        inspection=assumed.a10_inspection,
+        junction_inspection=assumed.a11_junction_inspection,
+        resize_hour=assumed.a32_resize_hour,
+    )
+
+
+# ---- the run directory ---------------------------------------------------------------------------
+
+
+def write(loaded: Loaded, result: RunResult, accounts: Accounts, stop: StopFlag) -> Done:
+    """Write the whole run directory; it appears complete, or marked partial, or not at all."""
+    from reports.summary import encode, summary_document
+    from vpg.rundir import run_name
+
+    request = loaded.request
+    with _writer(loaded) as writer:
+        _write_tables(writer, loaded, result, accounts)
+        charts = [] if stop() else _draw(writer, loaded, result, accounts)
+        if stop():
+            result = replace(result, status="partial", why_partial=stop.name)
+        document = summary_document(
+            scenario=loaded.scenario,
+            catalogue=loaded.catalogue,
+            result=result,
+            charges=accounts.charges,
+            bill=accounts.bill,
+            objectives=accounts.objectives,
+            warnings=loaded.warnings,
+            totals=accounts.totals,
+            findings=accounts.findings,
+            run_dir=str(request.out / run_name(**_naming(loaded))),
+            charts=charts,
+        )
+        writer.write_bytes("summary.json", encode(document))
+        run_dir = writer.finish(
+            _manifest(loaded, document), status=result.status, why_partial=result.why_partial
+        )
+    return Done(
+        run_dir=run_dir,
+        document=document,
+        why_partial=result.why_partial,
+        objectives_met=all(one.met for one in accounts.objectives),
+    )
+
+
+def keep_broken(loaded: Loaded, broken: EnsureError) -> Path:
+    """Keep what a run that broke its own promise was asked, marked partial with the reason."""
+    with _writer(loaded) as writer:
+        _write_inputs(writer, loaded)
+        manifest = _manifest(loaded, None)
+        return writer.finish(manifest, status="partial", why_partial=str(broken))
+
+
+def _writer(loaded: Loaded) -> RunDirWriter:
+    from vpg.rundir import RunDirWriter
+
+    return RunDirWriter(parent=loaded.request.out, **_naming(loaded))
+
+
+def _naming(loaded: Loaded) -> dict[str, Any]:
+    # Two runs of one second, on one machine or two, must not want the same name.
+    identity = f"{loaded.began_us} {os.getpid()} {platform.node()} {loaded.scenario.name}"
+    return {
+        "scenario": loaded.scenario.name,
+        "started_us": loaded.began_us,
+        "identity": identity,
+    }
+
+
+def _write_inputs(writer: RunDirWriter, loaded: Loaded) -> None:
+    for name, content in loaded.files.items():
+        writer.write_bytes(name, content)
+
+
+def _write_tables(
+    writer: RunDirWriter, loaded: Loaded, result: RunResult, accounts: Accounts
+) -> None:
+    from vpg.billing.month import bill_csv, bill_document
+
+    _write_inputs(writer, loaded)
+    writer.write_hourly(result.rows)
+    writer.write_charges(accounts.charges)
+    writer.write_delays(result.delays)
+    writer.write_peaks(result.minutes)
+    writer.write_events(result.notes)
+    writer.write_json("bill.json", bill_document(accounts.bill))
+    writer.write_text("bill.csv", bill_csv(accounts.bill))
+
+
+def _draw(writer: RunDirWriter, loaded: Loaded, result: RunResult, accounts: Accounts) -> list[str]:
+    request = loaded.request
+    if not request.charts:
+        return []
+    from reports.charts import draw_charts
+
+    paths = draw_charts(
+        loaded.scenario,
+        loaded.catalogue,
+        result,
+        accounts.charges,
+        writer.folder,
+        request.lang,
+        request.charts,
+    )
+    return [writer.path(path.name).name for path in paths]
+
+
+def _manifest(loaded: Loaded, document: Summary | None) -> dict[str, Any]:
+    import msgspec
+
+    from vpg.cli.clock import wall_us
+    from vpg.cli.versions import COMPUTING, version_of
+    from vpg.timebase import iso_utc
+
+    request, scenario = loaded.request, loaded.scenario
+    said = {} if document is None else msgspec.to_builtins(document)
+    return {
+        "scenario": scenario.name,
+        "source": request.source.ready_name or request.source.path.name,
+        "source_sha256": hashlib.sha256(loaded.files[SCENARIO_FILE]).hexdigest(),
+        "variant": scenario.variant,
+        "overrides": list(scenario.overrides),
+        "seed": scenario.seed,
+        "catalogue": {
+            "id": loaded.catalogue.id,
+            "sha256": loaded.catalogue.sha256,
+            "files": [path.name for path in request.catalogue_files],
+        },
+        "assumptions": said.get("assumptions", []),
+        "digest": said.get("digest", ""),
+        "charges_digest": said.get("charges_digest", ""),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version_of(name) for name in COMPUTING},
+        },
+        "platform": f"{platform.system()} {platform.machine()}",
+        "charts_lang": request.lang if request.charts else "",
+        "wall_start": iso_utc(loaded.began_us),
+        "wall_end": iso_utc(wall_us()),
+    }

@@ -60,7 +60,10 @@ class TomlPlaces:
 
     def key(self, section: str, index: int, key: str) -> Place:
         """Return where ``key`` of the ``index``-th ``[[section]]`` stands, else its header."""
-        return self._at(self._keys.get((section, index, key)), section, index)
+        spot = self._keys.get((section, index, key))
+        if spot is None and not section:
+            spot = self._headers.get((key, 0))
+        return self._at(spot, section, index)
 
     def value(self, section: str, index: int, key: str) -> Place:
         """Return where the value of ``key`` begins."""

@@ -73,7 +73,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     >>> nearest("vpg_c_smal", ("vpg_c_large", "vpg_c_small"))
     'vpg_c_small'
     """
-    return difflib.get_close_matches(word[:_SHOWN_MAX], list(allowed), n=1, cutoff=0.0)[0]
+    return difflib.get_close_matches(word[:_SHOWN_MAX], list(allowed), n=1, cutoff=0)[0]
 
 
 class TableReader:

@@ -11,13 +11,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scenarios.model import Recreate
+from scenarios.model import Growth, LineChange, Recreate
 from vpg.rating.histogram import percentile_us
 from vpg.rating.totals import limited, merge_histograms
 from vpg.timebase import DAY_US, HOUR_US, MINUTE_US
 
 if TYPE_CHECKING:
-    from scenarios.model import Scenario, Vpg
+    from scenarios.model import Fleet, Scenario, Vpg
     from vpg.catalogue.model import Catalogue
     from vpg.rating.hourly import HourlyRow
     from vpg.results import MinuteRow, RunResult
@@ -102,6 +102,34 @@ def configs(scenario: Scenario, catalogue: Catalogue, vpg: Vpg) -> tuple[Config,
 def config_at(known: tuple[Config, ...], at_us: int) -> Config:
     """Return the one of ``known`` in force at ``at_us``; the first one for any earlier instant."""
     return known[max(0, bisect_right(known, at_us, key=lambda c: c.from_us) - 1)]
+
+
+def fleet_lines(scenario: Scenario, fleet: Fleet, until_us: int) -> int:
+    """Return the lines of ``fleet`` that are not terminated when ``until_us`` comes."""
+    grown, spans = 0, []
+    for event in scenario.events:
+        if event.at_us >= until_us:
+            continue
+        if isinstance(event, Growth) and event.fleet == fleet.name:
+            grown += event.lines
+        elif (
+            isinstance(event, LineChange)
+            and event.fleet == fleet.name
+            and event.status == "terminated"
+        ):
+            spans.append((event.first_line, event.first_line + event.lines))
+    first = fleet.lines if fleet.status == "terminated" else 0
+    gone, reach = 0, first
+    for begin, end in sorted(spans):  # spans may overlap: a line ends once
+        gone += max(0, end - max(begin, reach))
+        reach = max(reach, end)
+    return fleet.lines + grown - first - gone
+
+
+def lines_bound(scenario: Scenario, vpg_id: str, until_us: int) -> int:
+    """Return the lines bound to a VPG at ``until_us``, connected or not (A-01, assigned SIMs)."""
+    own = [fleet for fleet in scenario.fleets if fleet.vpg_id == vpg_id]
+    return sum(fleet_lines(scenario, fleet, until_us) for fleet in own)
 
 
 def bin_width_us(scenario: Scenario, result: RunResult) -> int:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import functools
 import tomllib
+import unicodedata
 from importlib import resources
 
 from vpg.errors import ensure
 from vpg.timebase import HOUR_US, MINUTE_US, SECOND_US, to_jst
 
 _MILLI_US = 1_000
+_MANY = 10
 
 
 @functools.cache
@@ -38,6 +40,13 @@ def label(group: str, name: str, lang: str) -> str:
     return name if texts is None else texts[lang]
 
 
+def plain(words: str) -> str:
+    """Return what a stranger wrote on one line, unable to steer a terminal."""
+    return "".join(
+        " " if unicodedata.category(char).startswith(("C", "Z")) else char for char in words
+    )
+
+
 def moment(at_us: int, lang: str) -> str:
     """Return an instant (SimUs) for people, in JST to the minute.
 
@@ -52,18 +61,22 @@ def moment(at_us: int, lang: str) -> str:
 def duration(us: int, lang: str) -> str:
     """Return a length of time (µs) for people with three figures and a fitting unit.
 
-    >>> [duration(us, "en") for us in (0, 999, 1_500, 2_000_000, 90_000_000, 7_200_000_000)]
-    ['0 µs', '999 µs', '1.5 ms', '2 s', '1.5 min', '2 h']
+    Whole minutes and hours are told as such, others from 10 of the unit on.
+
+    >>> [duration(us, "en") for us in (0, 999, 1_500, 69_200_000, 90_000_000, 1_800_000_000)]
+    ['0 s', '999 µs', '1.5 ms', '69.2 s', '90 s', '30 min']
     """
-    for unit, name in (
-        (HOUR_US, "hour"),
-        (MINUTE_US, "minute"),
-        (SECOND_US, "second"),
-        (_MILLI_US, "milli"),
-    ):
+    for unit, name in ((HOUR_US, "hour"), (MINUTE_US, "minute")):
+        if us >= unit and (us % unit == 0 or us >= _MANY * unit):
+            return _measure(trim(us, unit), name, lang)
+    for unit, name in ((SECOND_US, "second"), (_MILLI_US, "milli")):
         if us >= unit:
-            return f"{trim(us, unit)} {label('unit', name, lang)}"
-    return f"{us} {label('unit', 'micro', lang)}"
+            return _measure(trim(us, unit), name, lang)
+    return _measure(str(us), "micro" if us else "second", lang)
+
+
+def _measure(figure: str, unit: str, lang: str) -> str:
+    return f"{figure}{'' if lang == 'ja' else ' '}{label('unit', unit, lang)}"
 
 
 def trim(count: int, unit: int) -> str:
@@ -84,12 +97,12 @@ def percent(ppm: int) -> str:
     """Return a share in parts per million as per cent; a share above 0 never reads as 0.
 
     >>> percent(4_000), percent(1), percent(1_000_000), percent(970_000), percent(999_999)
-    ('0.40 %', '<0.01 %', '100 %', '97.00 %', '99.99 %')
+    ('0.40%', '<0.01%', '100%', '97.00%', '99.99%')
     """
     if ppm in (0, 1_000_000):
-        return f"{ppm // 10_000} %"
+        return f"{ppm // 10_000}%"
     if 0 < ppm < 100:  # noqa: PLR2004 - below the last digit shown
-        return "<0.01 %"
-    if ppm < 1_000_000:  # noqa: PLR2004 - round down: never show 100 % for less
-        return f"{ppm // 10_000}.{ppm // 100 % 100:02d} %"
-    return f"{ppm // 10_000:,} %"
+        return "<0.01%"
+    if ppm < 1_000_000:  # noqa: PLR2004 - round down: never show 100% for less
+        return f"{ppm // 10_000}.{ppm // 100 % 100:02d}%"
+    return f"{ppm // 10_000:,}%"

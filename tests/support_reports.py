@@ -109,10 +109,6 @@ def run(scenario: Scenario, gateways: list[Gateway], **more: Any) -> RunResult:
         "notes": (),
         "status": "complete",
         "ended_at_us": scenario.end_us,
-        "limited_lines": {
-            g.vpg.id: sum(f.lines for f in scenario.fleets if f.vpg_id == g.vpg.id)
-            for g in gateways
-        },
     }
     return RunResult(**base | more)
 

@@ -30,7 +30,7 @@ def single_server_sigma(
     load: float,
     customers: int,
     accepts_up_to: float = math.inf,
-    longest: float = 25.0,
+    longest: float = 40.0,
 ) -> float:
     """Return the standard error of the mean of ``measure`` over successive arrivals of M/D/1.
 

@@ -19,7 +19,7 @@ MONEY = ("vpg/rating/", "vpg/billing/", "vpg/catalogue/")
 TEXT = (".py", ".md", ".toml", ".yaml", ".yml", ".json", ".txt", ".csv", ".cfg", ".sh")
 
 WALL_CLOCK_ALLOWED = {
-    "vpg/rundir.py": "a run directory's name and manifest say when it was made; no result does",
+    "vpg/cli/clock.py": "names and manifests of run directories say when; no result does",
 }
 RACES_ALLOWED: dict[str, str] = {}
 NOT_IMPORTED_ALLOWED = {
@@ -108,7 +108,7 @@ PLANTED: dict[tidy.Rule, tuple[list[str], list[str]]] = {
             "from time import time_ns",
             "uuid.uuid4()",
         ],
-        ["env.now", "self.now()", "time.perf_counter()", "time.monotonic_ns()"],
+        ["env.now", "self.now()", "dt.time(9, 0)", "time.perf_counter()", "time.monotonic_ns()"],
     ),
     tidy.no_global_random: (
         [
@@ -119,7 +119,12 @@ PLANTED: dict[tidy.Rule, tuple[list[str], list[str]]] = {
             "np.random.default_rng(1)",
             "import secrets",
         ],
-        ["from sim.traffic import draws", "draws.random_us(1)", "import numpy as np"],
+        [
+            "np.random.Philox(key=key)",
+            "from sim.traffic import draws",
+            "draws.random_us(1)",
+            "import numpy as np",
+        ],
     ),
     tidy.no_raw_race: (
         ["yield env.any_of([a, b])", "AnyOf(env, [a])", "yield store.get() | env.timeout(3)"],

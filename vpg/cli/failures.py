@@ -53,8 +53,8 @@ def _problems_of(failure: Exception) -> tuple[ExitCode, Sequence[Problem]]:
             answer = ExitCode.USAGE, [failure.problem]
         case UsageComplaint():
             answer = ExitCode.USAGE, [complaint_as_problem(failure)]
-        case VpgError() if hasattr(failure, "exit_code"):  # of a part not to be imported here
-            answer = ExitCode(failure.exit_code), [getattr(failure, "problem")]
+        case VpgError() if hasattr(failure, "exit_code") and hasattr(failure, "problem"):
+            answer = ExitCode(failure.exit_code), [failure.problem]
         case EnsureError():
             values = {"text": str(failure), "file": _crash_file(failure)}
             answer = ExitCode.UNEXPECTED, [Problem(code="VPG1091", values=values)]

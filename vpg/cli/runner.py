@@ -90,7 +90,7 @@ class Done:
 
 def load(request: Request) -> Loaded:
     """Read catalogue and scenario; raises ``InputError`` with all problems of the first bad one."""
-    from scenarios.checks import warnings
+    from scenarios.doubts import warnings
     from scenarios.loader import load_scenario
     from vpg.catalogue.load import load_catalogue
     from vpg.cli.clock import wall_us

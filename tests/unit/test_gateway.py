@@ -114,7 +114,7 @@ def test_a_peer_takes_at_most_its_capacity_a_second_and_drops_only_above_it(
 
 def test_the_kinds_are_those_a_scenario_can_change() -> None:
     literal = get_type_hints(ConnectionChange)["kind"]
-    assert connections.KINDS == get_args(literal)
+    assert get_args(literal) == connections.KINDS
 
 
 def test_fifty_connections_pass_without_a_warning() -> None:

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
 
-_CLOCK_CALLS = frozenset({"now", "utcnow", "today", "time", "time_ns", "ctime", "uuid1", "uuid4"})
-_CLOCK_OWNERS = frozenset({"datetime", "date", "dt", "time", "uuid"})
+_CLOCKS = {
+    "datetime": frozenset({"now", "utcnow", "today"}),
+    "date": frozenset({"today"}),
+    "time": frozenset({"time", "time_ns", "ctime", "localtime", "gmtime"}),
+    "uuid": frozenset({"uuid1", "uuid4"}),
+}
 _RANDOM_MODULES = frozenset({"random", "secrets"})
 # One letter in brackets, so that this file does not hold what it looks for.
 _LEFTOVERS = r"\b(TO[D]O|FIX[M]E|XX[X])\b"
@@ -81,30 +85,30 @@ def no_wall_clock(text: str) -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value
             name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
-            if node.func.attr in _CLOCK_CALLS and name in _CLOCK_OWNERS:
+            if node.func.attr in _CLOCKS.get(name, ()):
                 found.append(f"{node.lineno}: {ast.unparse(node.func)}")
         elif isinstance(node, ast.ImportFrom) and node.module in {"time", "uuid"}:
             found += [
                 f"{node.lineno}: from {node.module} import {alias.name}"
                 for alias in node.names
-                if alias.name in _CLOCK_CALLS
+                if alias.name in _CLOCKS[node.module]
             ]
     return found
 
 
 def no_global_random(text: str) -> list[str]:
-    """Find ``random``, ``secrets`` and ``numpy.random``: draws come from counters."""
+    """Find ``random``, ``secrets`` and ``numpy.random``: draws come from counters (Philox)."""
     found = []
     for node in _nodes(text):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Attribute) and node.attr == "random":
-            names = [f"{ast.unparse(node.value)}.random".replace("np.", "numpy.")]
+        elif isinstance(node, ast.Attribute) and node.attr != "Philox":
+            names = [ast.unparse(node).replace("np.random.", "numpy.random.")]
         else:
             continue
-        if any(n in _RANDOM_MODULES or n.startswith("numpy.random") for n in names):
+        if any(n in _RANDOM_MODULES or re.match(r"numpy\.random(\.|$)", n) for n in names):
             found.append(f"{getattr(node, 'lineno', 0)}: {names[0]}")
     return found
 

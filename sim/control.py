@@ -1,10 +1,11 @@
 """The SimPy control plane: the clock of the scenario, and everything that is not an attempt.
 
-Owns: hour ticks, creation and deletion of VPGs, and every event of the scenario, each a SimPy process. It
-drives a data plane (``sim.plane``) through ``advance`` between two of its instants. Times: ``SimUs``.
+Owns: hour ticks, creation and deletion of VPGs, and every event of the scenario, each a SimPy
+process. It drives a data plane (``sim.plane``) through ``advance`` between two of its instants.
+Times: ``SimUs``.
 
-At one microsecond: deletions first (what ended at ten did not exist after ten), then the hour tick, ends of
-events, creations, begins of events in the order of the file, and only then attempts.
+At one microsecond: deletions first (what ended at ten did not exist after ten), then the hour tick,
+ends of events, creations, begins of events in the order of the file, and only then attempts.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-import simpy
-
 from scenarios import model
 from sim.ledger import VpgLedger
-from sim.plane.alarm import Alarm
+from sim.plane.alarm import Alarm, Clock
 from vpg.results import ControlNote
 from vpg.timebase import HOUR_US, MINUTE_US, hour_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    import simpy
 
     from sim.plane.protocol import Plane
     from vpg.catalogue.model import Catalogue
@@ -52,7 +53,7 @@ class Control:
         self._scenario = scenario
         self._catalogue = catalogue
         self._plane = plane
-        self._env = simpy.Environment(initial_time=scenario.start_us)  # type: ignore[arg-type]
+        self._clock = Clock(scenario.start_us)
         self._reached_us: int = scenario.start_us
         self._ledgers: dict[str, VpgLedger] = {}
         self.rows: list[HourlyRow] = []
@@ -60,10 +61,10 @@ class Control:
         self.minutes: list[MinuteRow] = []
         self.notes: list[ControlNote] = []
         for position, vpg in enumerate(scenario.vpgs):
-            self._env.process(self._life_of(vpg, position))
+            self._clock.process(self._life_of(vpg, position))
         for position, event in enumerate(scenario.events):
-            self._env.process(self._course_of(event, position))
-        self._env.process(self._ticks())
+            self._clock.process(self._course_of(event, position))
+        self._clock.process(self._ticks())
 
     # ---- driving -------------------------------------------------------------------------------
 
@@ -75,12 +76,12 @@ class Control:
         """Run to the scenario's end, or until ``stop`` says so; return the instant reached."""
         end_us = self._scenario.end_us
         while True:
-            next_us = min(int(min(self._env.peek(), end_us)), end_us)
+            next_us = int(min(self._clock.peek(), end_us))
             reached_us = self._advance(next_us, progress, stop)
             if reached_us < next_us or next_us == end_us:
                 self._close_rows(reached_us)
                 return reached_us
-            self._env.step()
+            self._clock.step()
 
     def _advance(
         self,
@@ -109,11 +110,11 @@ class Control:
 
     def _at(self, at_us: int, kind: int, position: int) -> Alarm:
         order = (kind << _CLASS_SHIFT) | position
-        return Alarm(self._env).set(max(at_us, self._scenario.start_us), order)
+        return Alarm(self._clock).set(max(at_us, self._scenario.start_us), order)
 
     @property
     def _now_us(self) -> int:
-        return int(self._env.now)
+        return self._clock.now
 
     # ---- rows ----------------------------------------------------------------------------------
 
@@ -199,12 +200,14 @@ class Control:
 
     def _note(self, kind: str, vpg_id: str, details: dict[str, str]) -> None:
         self.notes.append(
-            ControlNote(at_us=self._now_us, kind=kind, vpg_id=vpg_id, details=tuple(details.items()))
+            ControlNote(
+                at_us=self._now_us, kind=kind, vpg_id=vpg_id, details=tuple(details.items())
+            )
         )
 
 
 def _change_fee(old_type: str, new_type: str) -> str:
-    """Return the bill item of a change of type or size (A-13): Type-D stays D for its change fee."""
+    """Return the bill item of a change of type or size (A-13); a D that stays D pays less."""
     if old_type == new_type == "D":
         return "change_fee_d"
     return f"contract_fee_{new_type.lower()}"

@@ -1,7 +1,7 @@
-"""What the hourly table says about a VPG itself: existence, type, connections, features, one-off fees.
+"""What the hourly table says about a VPG itself: its type, connections, features, one-off fees.
 
-Owns: the billing state of each row (peaks within the row) and when rows begin and end. Does not own: flows
-(the data plane) or prices (``vpg.rating``). Times: ``SimUs``; rows begin at clock hours.
+Owns: the billing state of each row (peaks within the row) and when rows begin and end. Does not
+own: flows (the data plane) or prices (``vpg.rating``). Times: ``SimUs``; rows begin at clock hours.
 """
 
 from __future__ import annotations

@@ -31,9 +31,10 @@ def simulate(
 ) -> RunResult:
     """Return the hourly metrics of ``scenario``.
 
-    ``progress`` is called at least once a simulated minute; when ``stop`` returns true the run ends there
-    and its result is marked partial. Same scenario, seed and replication: same result, whenever and wherever.
-    Raises ``EnsureError`` when a conservation identity does not hold (a bug of ours).
+    ``progress`` is called at least once a simulated minute; when ``stop`` returns true the run ends
+    there and its result is marked partial. Same scenario, seed and replication: same result,
+    whenever and wherever. Raises ``EnsureError`` when a conservation identity does not hold (a bug
+    of ours).
     """
     plane = ReferencePlane(scenario=scenario, replication=replication)
     control = Control(scenario=scenario, catalogue=catalogue, plane=plane)

@@ -14,12 +14,8 @@ from sim.traffic.laws import below, beta34
 from sim.traffic.retries import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    import simpy
-
-    from scenarios.model import Assumptions, Fleet, Ramp
-    from sim.plane.alarm import Alarm
+    from scenarios.model import Assumptions, Fleet, LineStatus, Ramp
+    from sim.plane.alarm import Clock
     from sim.plane.gateway import Gateway
 
 LINES_BITS = 20
@@ -36,7 +32,7 @@ class FleetState:
         fleet: Fleet,
         rank: int,
         lines: int,
-        env: simpy.Environment,
+        clock: Clock,
         gateway: Gateway,
         assumptions: Assumptions,
         seed: int,
@@ -46,7 +42,7 @@ class FleetState:
     ) -> None:
         """Create ``lines`` lines of ``fleet``; ``rank`` is its place among the fleets by name."""
         self.fleet = fleet
-        self.env = env
+        self.clock = clock
         self.gateway = gateway
         self.start_us = start_us
         self._end_us = end_us
@@ -58,7 +54,7 @@ class FleetState:
         self.holds = fleet.outstanding == "hold"
         self.attaches_on_report = fleet.session.attach != "on_event"
         self.cut_after_bytes = assumptions.a28_cut_after_bytes or 0
-        self._cut_after_us = assumptions.a28_cut_after_us
+        self.cut_after_us = assumptions.a28_cut_after_us
         sources = sorted(fleet.traffic, key=lambda source: source.name)
         self._origins = [origin_of(source, place_in) for place_in, source in enumerate(sources)]
         self._streams = [
@@ -72,9 +68,9 @@ class FleetState:
         """Create ``count`` more lines, numbered behind the others."""
         first = len(self.lines)
         # The first lines have the status the file gives; lines that join later are in use.
-        status = "active" if first else self.fleet.status
+        status: LineStatus = "active" if first else self.fleet.status
         assigned = sum(1 for other in self.gateway.lines if other.status != "terminated")
-        new = []
+        new: list[Line] = []
         for index in range(first, first + count):
             rank = (self._rank << LINES_BITS) | index
             line = Line(fleet=self, index=index, rank=rank, status=status)
@@ -88,7 +84,7 @@ class FleetState:
     # ---- traffic -------------------------------------------------------------------------------
 
     def load_hour(self, hour_us: int, from_us: int, first_line: int = 0) -> None:
-        """Fill the inboxes with what lines from ``first_line`` on create in the rest of the hour."""
+        """Fill the inboxes of lines from ``first_line`` on for the rest of the hour."""
         parts = []
         for place_in, stream in enumerate(self._streams):
             batch = stream.hour(hour_us, len(self.lines))
@@ -123,28 +119,10 @@ class FleetState:
         for which, begin, end in zip(lines[begins].tolist(), begins.tolist(), ends, strict=True):
             self.lines[which].receive(created[begin:end])
 
-    # ---- sessions ------------------------------------------------------------------------------
-
-    def session_ends(
-        self, line: Line, now_us: int
-    ) -> Iterable[tuple[int, Callable[[Alarm], None]]]:
-        """Return when and how a session that begins now may end by itself."""
-        session = self.fleet.session
-        if session.duration == "fixed":
-            yield now_us + session.duration_us, _length_over
-        elif session.duration == "exponential":
-            yield now_us + line.length_us(session.duration_us), _length_over
-        elif self.gateway.idle_timeout_us:
-            yield now_us + self.gateway.idle_timeout_us, _idle_check
-        if session.reattach_every_us is not None:
-            yield now_us + session.reattach_every_us, _reattach
-        if self._cut_after_us is not None:
-            yield now_us + self._cut_after_us, _too_long
-
     # ---- choosing lines for an event -----------------------------------------------------------
 
     def chosen(self, share_ppm: int, at_us: int) -> list[Line]:
-        """Return the lines that an event at ``at_us`` concerns; the same at its begin and its end."""
+        """Return the lines that an event at ``at_us`` concerns, the same at its begin and end."""
         if share_ppm >= _MILLION:
             return list(self.lines)
         where = place(Purpose.EVENT_SHARE)
@@ -164,42 +142,3 @@ class FleetState:
             return below(words[0], ramp.over_us)
         more = self.draws.words(line.index, where, at_us, 1)
         return beta34((*words, *more[:2]), ramp.over_us)
-
-
-def _current(alarm: Alarm) -> Line | None:
-    """Return the line whose session this timer was set for, if it still has that session."""
-    line, session_seq = alarm.value
-    held: Line = line
-    return held if held.session and held.session_seq == session_seq else None
-
-
-def _idle_check(alarm: Alarm) -> None:
-    line = _current(alarm)
-    if line is None:
-        return
-    due_us = line.last_activity_us + line.gateway.idle_timeout_us
-    if line.env.now >= due_us:
-        line.end_session()
-    else:
-        # There was traffic since: look again when that would have been an hour ago.
-        alarm.set(due_us, line.session_timer_order, alarm.value)
-
-
-def _length_over(alarm: Alarm) -> None:
-    line = _current(alarm)
-    if line is not None:
-        line.end_session()
-
-
-def _reattach(alarm: Alarm) -> None:
-    line = _current(alarm)
-    if line is not None:
-        line.end_session()
-        line.start_attach()
-        line.release()
-
-
-def _too_long(alarm: Alarm) -> None:
-    line = _current(alarm)
-    if line is not None:
-        line.lose_session()

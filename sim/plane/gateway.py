@@ -1,7 +1,8 @@
 """One VPG in the reference plane: its limiter, line cap, upstream, Junction and counters.
 
 Owns: what the VPG decides about an attach or an attempt. Does not own: what the device does next
-(``line``). The limiter, the cap and the packet arithmetic are those of ``vpg.gateway``. Times: ``SimUs``.
+(``line``). The limiter, the cap and the packet arithmetic are those of ``vpg.gateway``. Times:
+``SimUs``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from vpg.timebase import MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
     from scenarios.model import Assumptions, Vpg
-    from sim.plane.line import Line
     from sim.plane.message import Origin
+    from sim.plane.session import SessionSide
     from vpg.catalogue.model import Limits
 
 ACCEPTED: Final = 0
@@ -55,7 +56,7 @@ class Gateway:
         """Create it at ``now_us``, its buckets full."""
         self.vpg = vpg
         self.assumptions = assumptions
-        self.lines: list[Line] = []
+        self.lines: list[SessionSide] = []
         self.exists = True
         self.sessions = 0
         self.ghosts = 0
@@ -81,9 +82,13 @@ class Gateway:
         self._by_assignment = assumptions.a01_line_cap == "assigned_sims"
         self._bucketed = vpg.limiter.kind == "token_bucket"
         self._queueing = vpg.limiter.above == "queue" and not self._flag
-        self._queue_max = -1 if vpg.limiter.queue_requests_max is None else vpg.limiter.queue_requests_max
+        self._queue_max = (
+            -1 if vpg.limiter.queue_requests_max is None else vpg.limiter.queue_requests_max
+        )
         self._set_limits(limits)
-        state = (limiter.bucket_full(self.burst), now_us) if self._bucketed else (limiter.NO_WINDOW, 0)
+        state = (
+            (limiter.bucket_full(self.burst), now_us) if self._bucketed else (limiter.NO_WINDOW, 0)
+        )
         shared = Bucket(*state)
         each = assumptions.a05_rate_shared == "each"
         self.buckets = [Bucket(*state) if each else shared for _ in SERVICE_INDEX]
@@ -152,7 +157,13 @@ class Gateway:
 
     def _minute_sums(self) -> tuple[int, int, int, int, int]:
         attempts, accepted, throttled = self.tally.limited_sums()
-        return attempts, accepted, throttled, self.tally.attach_attempts, self.tally.sessions_refused
+        return (
+            attempts,
+            accepted,
+            throttled,
+            self.tally.attach_attempts,
+            self.tally.sessions_refused,
+        )
 
     def _end_minute(self) -> None:
         sums = self._minute_sums()
@@ -204,7 +215,7 @@ class Gateway:
 
     # ---- sessions ------------------------------------------------------------------------------
 
-    def attach(self, line: Line, now_us: int) -> int:
+    def attach(self, line: SessionSide, now_us: int) -> int:
         """Decide on an attach attempt of ``line``: CREATED (and counted), REFUSED or REJECTED."""
         if now_us >= self.second_end_us:
             self.turn(now_us)
@@ -288,7 +299,7 @@ class Gateway:
     # ---- the limiter ---------------------------------------------------------------------------
 
     def ask(self, service: int, now_us: int) -> tuple[int, int]:
-        """Ask the limiter for one attempt: (ACCEPTED, 0), (THROTTLED, 0), (WAITING, wait) or expiry.
+        """Ask the limiter for one attempt; return (decision, µs until it stands).
 
         ACCEPTED here means admitted. Services outside the limiter are always admitted.
         """
@@ -323,7 +334,14 @@ class Gateway:
         deadline_us = self.vpg.limiter.queue_deadline_us
         if self._bucketed:
             bucket.a, bucket.b, wait_us = limiter.bucket_enqueue(
-                bucket.a, bucket.b, now_us, self.rate, self.burst, cost, deadline_us, self._queue_max
+                bucket.a,
+                bucket.b,
+                now_us,
+                self.rate,
+                self.burst,
+                cost,
+                deadline_us,
+                self._queue_max,
             )
         else:
             bucket.a, bucket.b, wait_us = limiter.window_enqueue(
@@ -360,7 +378,9 @@ class Gateway:
         self.plain_path = not (upstream.failure_ppm or any(self.path_us) or any(self.path_down))
         self.watching = self.mirror.on or self.inspecting
 
-    def pass_on(self, line: Line, origin: Origin, number: int, attempt: int) -> tuple[bool, int]:
+    def pass_on(
+        self, line: SessionSide, origin: Origin, number: int, attempt: int
+    ) -> tuple[bool, int]:
         """Send an admitted attempt upstream: (accepted, µs until the answer or the failure)."""
         service = origin.service
         if self.path_down[service]:

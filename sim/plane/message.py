@@ -10,6 +10,7 @@ from sim.traffic.draws import Purpose, place
 
 if TYPE_CHECKING:
     from scenarios.model import Source
+    from sim.plane.alarm import Alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Message:
     """What a device wants delivered once."""
 
     __slots__ = (
+        "alarm",
         "bytes_down",
         "bytes_up",
         "created_us",
@@ -49,7 +51,7 @@ class Message:
         "words",
     )
 
-    def __init__(  # noqa: PLR0917 - made by the million
+    def __init__(
         self, origin: Origin, number: int, created_us: int, bytes_up: int, bytes_down: int
     ) -> None:
         """Create it, untried and open."""
@@ -62,5 +64,7 @@ class Message:
         """Tries begun."""
         self.open = True
         """Neither delivered nor lost."""
+        self.alarm: Alarm | None = None
+        """Rings for its next retry."""
         self.words: list[int] = []
         """Jitter of its next retries, drawn four at a time."""

@@ -1,6 +1,7 @@
 """Junction mirroring in the reference plane: copies to peers, lossy and counted.
 
-Owns: which packets of a message reach which peer. The packet arithmetic is in ``vpg.gateway.junction``.
+Owns: which packets of a message reach which peer. The packet arithmetic is in
+``vpg.gateway.junction``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from vpg.gateway import junction
 
 if TYPE_CHECKING:
     from scenarios.model import MirrorPeer, Vpg
-    from sim.plane.line import Line
     from sim.plane.message import Message
+    from sim.plane.session import SessionSide
     from sim.plane.tally import Tally
 
 _WORDS_A_CALL = 4
@@ -38,7 +39,9 @@ class Mirror:
     def __init__(self, vpg: Vpg) -> None:
         """Prepare the peers; copies are made while ``on``."""
         self._vpg = vpg
-        self._peers = [_Peer(index, peer) for index, peer in enumerate(vpg.mirror_peers) if peer.enabled]
+        self._peers = [
+            _Peer(index, peer) for index, peer in enumerate(vpg.mirror_peers) if peer.enabled
+        ]
         self.on = vpg.mirroring
 
     def fault(self, ip: str, change: int) -> None:
@@ -48,9 +51,15 @@ class Mirror:
                 peer.down += change
 
     def copy(
-        self, line: Line, tally: Tally, now_us: int, message: Message, *, answer_bytes: int | None
+        self,
+        line: SessionSide,
+        tally: Tally,
+        now_us: int,
+        message: Message,
+        *,
+        answer_bytes: int | None,
     ) -> None:
-        """Copy one try of ``message``: the request, or the answer when ``answer_bytes`` is given."""
+        """Copy one try of ``message``: its request, or the answer of ``answer_bytes``."""
         vpg = self._vpg
         payload_bytes = message.bytes_up if answer_bytes is None else answer_bytes
         way = 0 if answer_bytes is None else 1
@@ -86,7 +95,7 @@ class Mirror:
         return not taken
 
 
-def _is_lost(peer: _Peer, line: Line, message: Message, which: int) -> bool:
+def _is_lost(peer: _Peer, line: SessionSide, message: Message, which: int) -> bool:
     where = message.origin.mirror_place | (peer.index << 40)
     serial = (message.tries << 20) | (which // _WORDS_A_CALL)
     words = line.draws.words(line.index, where, message.number, serial)

@@ -1,7 +1,8 @@
 """What the control plane asks of a data plane, whichever engine it is.
 
-Owns: the protocol. A data plane holds sessions and attempts; it runs freely between two control events. All
-times ``SimUs``. Control events come before the attempts of their microsecond, so ``advance`` is exclusive.
+Owns: the protocol. A data plane holds sessions and attempts; it runs freely between two control
+events. All times ``SimUs``. Control events come before the attempts of their microsecond, so
+``advance`` is exclusive.
 """
 
 from __future__ import annotations
@@ -19,8 +20,13 @@ if TYPE_CHECKING:
 class FlowRow(Protocol):
     """The data plane's part of one hourly row, by column name."""
 
-    figures: Mapping[str, int]
-    delays: Mapping[int, int]
+    @property
+    def figures(self) -> Mapping[str, int]:
+        """The columns of the data plane."""
+
+    @property
+    def delays(self) -> Mapping[int, int]:
+        """The delay histogram."""
 
 
 class Plane(Protocol):

@@ -1,7 +1,7 @@
 """The reference data plane: SimPy, one process per line; the readable specification and oracle.
 
-Owns: the plane protocol over ``fleet``, ``line`` and ``gateway``. Does not own: the clock of the scenario
-(``sim.control``), random draws (``sim.traffic``). Times: ``SimUs``.
+Owns: the plane protocol over ``fleet``, ``line`` and ``gateway``. Does not own: the clock of the
+scenario (``sim.control``), random draws (``sim.traffic``). Times: ``SimUs``.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING
 
-import simpy
 from simpy.core import StopSimulation
 
 from scenarios import model
-from sim.plane import alarm as orders
-from sim.plane.alarm import Alarm
+from sim.plane.alarm import Alarm, Clock
 from sim.plane.fleet import FleetState
 from sim.plane.gateway import Gateway
-from sim.plane.line import ATTACHED, IDLE
+from sim.plane.session import IDLE
 from sim.plane.tally import SERVICE_INDEX
 from sim.traffic.draws import Purpose
 from vpg.errors import ensure
@@ -50,7 +48,7 @@ class ReferencePlane:
         """Prepare an empty plane at the scenario's start."""
         self._scenario = scenario
         self._replication = replication
-        self._env = simpy.Environment(initial_time=scenario.start_us)  # type: ignore[arg-type]
+        self._clock = Clock(scenario.start_us)
         self._gateways: dict[str, Gateway] = {}
         self._fleets: dict[str, FleetState] = {}
         self._ranks = {name: i for i, name in enumerate(sorted(f.name for f in scenario.fleets))}
@@ -62,7 +60,7 @@ class ReferencePlane:
 
     @property
     def _now_us(self) -> int:
-        return int(self._env.now)
+        return self._clock.now
 
     def advance(self, until_us: int) -> None:
         """Do everything before ``until_us``."""
@@ -70,8 +68,8 @@ class ReferencePlane:
             if self._now_us >= self._loaded_until_us:
                 self._load_hour()
             stop_us = min(until_us, self._loaded_until_us)
-            Alarm(self._env, StopSimulation.callback).set(stop_us, _STOP)
-            self._env.run()
+            Alarm(self._clock, StopSimulation.callback).set(stop_us, _STOP)
+            self._clock.run()
             ensure(self._now_us == stop_us, "the reference plane stops where it was told to")
 
     def _load_hour(self) -> None:
@@ -101,7 +99,7 @@ class ReferencePlane:
                 fleet=fleet,
                 rank=self._ranks[fleet.name],
                 lines=self._lines[fleet.name],
-                env=self._env,
+                clock=self._clock,
                 gateway=gateway,
                 assumptions=scenario.assumptions,
                 seed=scenario.seed,
@@ -113,7 +111,7 @@ class ReferencePlane:
             self._welcome(state, state.lines)
 
     def _welcome(self, fleet: FleetState, lines: list[Line]) -> None:
-        """Let new lines create the rest of this hour's messages, and attach where they do so at once."""
+        """Let new lines create the rest of the hour's messages, and attach if they do so at once."""
         now_us = self._now_us
         if now_us < self._loaded_until_us and lines:
             fleet.load_hour(hour_start(now_us), now_us, lines[0].index)
@@ -154,7 +152,9 @@ class ReferencePlane:
 
     # ---- events --------------------------------------------------------------------------------
 
-    def _concerned(self, names: tuple[str, ...], share_ppm: int, at_us: int) -> Iterator[tuple[FleetState, Line]]:
+    def _concerned(
+        self, names: tuple[str, ...], share_ppm: int, at_us: int
+    ) -> Iterator[tuple[FleetState, Line]]:
         for name in sorted(names):
             fleet = self._fleets.get(name)
             if fleet is not None and fleet.gateway.exists:
@@ -198,9 +198,7 @@ class ReferencePlane:
     def _(self, event: model.AttachLines) -> None:
         for fleet, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
             if line.sending and line.state == IDLE:
-                line.start_attach(
-                    fleet.ramp_us(event.ramp, line, Purpose.EVENT_RAMP, event.at_us)
-                )
+                line.start_attach(fleet.ramp_us(event.ramp, line, Purpose.EVENT_RAMP, event.at_us))
                 line.release()
 
     @begin.register

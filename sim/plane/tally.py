@@ -1,7 +1,8 @@
 """Counting for one hourly row of one VPG: plain integers, read once when the row ends.
 
-Owns: the data plane's columns of the hourly table. ``attempts`` is counted where an attempt is decided and
-the outcomes where they are known, so that the identities between them can fail when the code is wrong.
+Owns: the data plane's columns of the hourly table. ``attempts`` is counted where an attempt is
+decided and the outcomes where they are known, so that the identities between them can fail when the
+code is wrong.
 """
 
 from __future__ import annotations
@@ -58,11 +59,7 @@ class Tally:
         return sum(self.attempts[:IP]), sum(self.accepted[:IP]), sum(self.throttled[:IP])
 
 
-_SCALARS = tuple(
-    name
-    for name, kind in Tally.__annotations__.items()
-    if kind == "int"
-)
+_SCALARS = tuple(name for name, kind in Tally.__annotations__.items() if kind == "int")
 _PER_SERVICE = ("attempts", "accepted", "throttled", "no_session", "failed_upstream")
 
 

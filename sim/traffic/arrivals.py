@@ -1,11 +1,12 @@
 """Arrival processes: which messages a fleet's lines create in one clock hour.
 
-Owns: the arrival laws of every traffic source. Does not own: what becomes of a message (``sim.plane``).
-Random access: the messages of an hour are computed from the hour's number alone, so a run may be cut
-anywhere, split over workers, or begun in the middle, and every message stays where it was. Times: ``SimUs``.
+Owns: the arrival laws of every traffic source. Does not own: what becomes of a message
+(``sim.plane``). Random access: the messages of an hour are computed from the hour's number alone,
+so a run may be cut anywhere, split over workers, or begun in the middle, and every message stays
+where it was. Times: ``SimUs``.
 
-A message is known by its line, its source and its number: tick k of a periodic source, the row of a trace,
-or hour × 2**20 + its place in the hour for counted sources.
+A message is known by its line, its source and its number: tick k of a periodic source, the row of a
+trace, or hour × 2**20 + its place in the hour for counted sources.
 """
 
 from __future__ import annotations
@@ -89,7 +90,12 @@ class Stream:
     # ---- which lines ---------------------------------------------------------------------------
 
     def _words(
-        self, purpose: Purpose, lines: Ints, messages: Ints, attempts: Ints | None = None, index: int = 0
+        self,
+        purpose: Purpose,
+        lines: Ints,
+        messages: Ints,
+        attempts: Ints | None = None,
+        index: int = 0,
     ) -> tuple[U64, U64, U64, U64]:
         return words_of(
             self._key,
@@ -103,7 +109,9 @@ class Stream:
     def _choose_members(self, lines: int) -> None:
         everyone = np.arange(lines, dtype=np.int64)
         if self.source.share_ppm < MILLION:
-            drawn = laws.below_many(self._words(Purpose.SHARE, everyone, np.zeros(1, np.int64))[0], MILLION)
+            drawn = laws.below_many(
+                self._words(Purpose.SHARE, everyone, np.zeros(1, np.int64))[0], MILLION
+            )
             everyone = everyone[drawn < self.source.share_ppm]
         self._members = everyone
         self._members_of = lines
@@ -151,7 +159,7 @@ class Stream:
     def _ticks(
         self, hour_us: int, every_us: Ints | int, phases: Ints, jitter_us: int
     ) -> tuple[Ints, Ints, Ints]:
-        """Return (line, time, k) of every tick phase + k × every + jitter that falls in the hour."""
+        """Return (line, time, k) of every tick phase + k × every + jitter in the hour."""
         end_us = hour_us + HOUR_US
         # The first and last k whose tick, with the largest jitter or none, can fall in the hour.
         reach_us = max(0, jitter_us - 1)
@@ -189,7 +197,10 @@ class Stream:
         members = self._members
         at = np.array([serial], np.int64)
         counts = laws.poisson_many(self._words(Purpose.COUNT, members, at)[0], micro_mean)
-        ensure(len(counts) == 0 or int(counts.max()) < 1 << NUMBER_BITS, "an interval's messages can be numbered")
+        ensure(
+            len(counts) == 0 or int(counts.max()) < 1 << NUMBER_BITS,
+            "an interval's messages can be numbered",
+        )
         lines = np.repeat(members, counts)
         within = np.arange(len(lines)) - np.repeat(np.cumsum(counts) - counts, counts)
         numbers = (serial << NUMBER_BITS) + within

@@ -1,9 +1,10 @@
 """Every random draw of the product: counter-based, so a draw is a pure function of what it is for.
 
-Owns: the generator (Philox4x64-10) and how a purpose becomes a key and a counter. Does not own: laws
-(``laws``). A draw depends on (seed, replication, fleet, line, purpose, source, message, attempt) and on
-nothing else: not on the VPG, the sweep point, the order of events or the number of workers. So variants
-share their randomness, and any hour of any line can be computed without the hours before.
+Owns: the generator (Philox4x64-10) and how a purpose becomes a key and a counter. Does not own:
+laws (``laws``). A draw depends on (seed, replication, fleet, line, purpose, source, message,
+attempt) and on nothing else: not on the VPG, the sweep point, the order of events or the number of
+workers. So variants share their randomness, and any hour of any line can be computed without the
+hours before.
 
 Word ``w`` of a place is word ``w % 4`` of block ``w // 4`` of
 ``numpy.random.Philox(key=[stream, line], counter=[0, purpose | source << 8, message, attempt])``.
@@ -113,7 +114,8 @@ def mulhi(a: U64, b: U64 | np.uint64) -> U64:
     a_low, a_high = a & _LOW, a >> _32
     b_low, b_high = b & _LOW, b >> _32
     cross = a_high * b_low + ((a_low * b_low) >> _32)
-    return a_high * b_high + (cross >> _32) + ((a_low * b_high + (cross & _LOW)) >> _32)
+    high: U64 = a_high * b_high + (cross >> _32) + ((a_low * b_high + (cross & _LOW)) >> _32)
+    return high
 
 
 def blocks(  # noqa: PLR0917 - the six words of the generator, in its own order

@@ -1,7 +1,8 @@
 """Random laws in integers: from 64-bit words to times, counts and bytes, equal on every platform.
 
-Owns: the laws. Does not own: where words come from (``draws``). No float decides a value: tables are made
-with ``decimal`` (correctly rounded everywhere) and laws with whole parameters are made exactly.
+Owns: the laws. Does not own: where words come from (``draws``). No float decides a value: tables
+are made with ``decimal`` (correctly rounded everywhere) and laws with whole parameters are made
+exactly.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def _ln2_scaled() -> int:
 def exponential(halvings: int, fraction: int, mean: int) -> int:
     """Return an exponential value with ``mean`` (integer, same unit) from two words.
 
-    The number of leading zeros of the first word says how often the tail halved; the second places the value
-    between two halvings.
+    The number of leading zeros of the first word says how often the tail halved; the second places
+    the value between two halvings.
     """
     whole = 64 - halvings.bit_length()
     scaled = fraction * _LOG_STEPS
@@ -89,7 +90,8 @@ def exponential(halvings: int, fraction: int, mean: int) -> int:
 def poisson_thresholds(micro_mean: int) -> U64:
     """Return T with: a word w means the count ``searchsorted(T, w, side="right")``.
 
-    ``micro_mean`` is the mean × 1,000,000. T[k] = floor(2**64 × P(count <= k)), up to where it is 2**64 - 1.
+    ``micro_mean`` is the mean × 1,000,000. T[k] = floor(2**64 × P(count <= k)), up to where it is
+    2**64 - 1.
     """
     if micro_mean == 0:
         return np.array([_WORD - 1], np.uint64)
@@ -117,10 +119,11 @@ def poisson_many(words: U64, micro_mean: int) -> npt.NDArray[np.int64]:
 
 @functools.lru_cache(maxsize=256)
 def pareto_thresholds(low: int, high: int, shape_milli: int) -> U64:
-    """Return T with: a word w means ``low + searchsorted(T, w, side="right")`` bytes, at most ``high``.
+    """Return T with: a word w means ``low + searchsorted(T, w, side="right")`` bytes.
 
-    P(size <= x) of the whole number of bytes is that of a Pareto law with minimum ``low`` rounded down,
-    with everything above ``high`` put at ``high`` (TR 45.820, annex E.2: cut off at the maximum).
+    P(size <= x) of the whole number of bytes is that of a Pareto law with minimum ``low`` rounded
+    down, with everything above ``high`` put at ``high`` (TR 45.820, annex E.2: cut off at the
+    maximum).
     """
     with localcontext() as context:
         context.prec = _DIGITS

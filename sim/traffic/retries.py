@@ -1,6 +1,7 @@
 """Retry policies: when the next try comes, in whole microseconds.
 
-Owns: how a ``scenarios.model.RetryPolicy`` becomes delays. The same rule serves messages and attaches.
+Owns: how a ``scenarios.model.RetryPolicy`` becomes delays. The same rule serves messages and
+attaches.
 """
 
 from __future__ import annotations
@@ -16,46 +17,55 @@ if TYPE_CHECKING:
     from scenarios.model import RetryPolicy
 
 
+_WRITTEN_OUT = 256
+"""Delays kept in a list; later ones are looked up in the steps."""
+
+
 class Backoff:
     """One policy, ready to answer."""
 
-    __slots__ = ("_cycle", "_ends", "_last_us", "_steps", "deadline_us", "jitter_ppm", "retry_after", "tries_max")
+    __slots__ = (
+        "_cycle",
+        "_delays_us",
+        "_steps",
+        "deadline_us",
+        "jitter_ppm",
+        "retry_after",
+        "tries_max",
+    )
 
     def __init__(self, policy: RetryPolicy) -> None:
         """Prepare ``policy``."""
         self._steps = policy.steps
-        self._ends: list[int] = []
-        total = 0
-        for _, count in policy.steps:
-            total += count
-            self._ends.append(total)
-        self._cycle = total if policy.cycle else 0
-        self._last_us = policy.steps[-1][0] if policy.steps else 0
+        self._cycle = sum(count for _, count in policy.steps) if policy.cycle else 0
         self.jitter_ppm = policy.jitter_ppm
         # No steps means no retry at all, whatever the bound says.
-        self.tries_max = 0 if not policy.steps else policy.tries_max
+        self.tries_max = policy.tries_max if policy.steps else 0
         self.deadline_us = policy.deadline_us
         self.retry_after = policy.retry_after
+        self._delays_us = [self._looked_up_us(nth) for nth in range(1, _WRITTEN_OUT + 1)]
 
-    def _base_us(self, nth: int) -> int:
-        index = (nth - 1) % self._cycle if self._cycle else nth - 1
-        for end, (delay_us, _) in zip(self._ends, self._steps, strict=True):
-            if index < end:
+    def _looked_up_us(self, nth: int) -> int:
+        left = (nth - 1) % self._cycle if self._cycle else nth - 1
+        delay_us = 0
+        for delay_us, count in self._steps:
+            if left < count:
                 return delay_us
-        return self._last_us
+            left -= count
+        return delay_us
 
-    def delay_us(self, nth: int, retry_after_us: int, word: Callable[[], int]) -> int:
+    def delay_us(self, nth: int, retry_after_us: int, word: Callable[[int], int]) -> int:
         """Return the wait before retry ``nth`` (1 is the first), at least 1 µs, or -1 for never.
 
-        ``retry_after_us`` is what the refusal asked for (0: nothing); ``word`` gives 64 random bits and is
-        called only when the policy has jitter.
+        ``retry_after_us`` is what the refusal asked for (0: nothing); ``word(nth)`` gives 64 random
+        bits and is called only when the policy has jitter.
         """
         if self.tries_max is not None and nth > self.tries_max:
             return -1
-        base_us = self._base_us(nth)
+        base_us = self._delays_us[nth - 1] if nth <= _WRITTEN_OUT else self._looked_up_us(nth)
         if self.retry_after and retry_after_us > base_us:
             base_us = retry_after_us
         if self.jitter_ppm:
             swing_us = base_us * self.jitter_ppm // MILLION
-            base_us += below(word(), 2 * swing_us) - swing_us
-        return base_us if base_us > 1 else 1
+            base_us += below(word(nth), 2 * swing_us) - swing_us
+        return max(1, base_us)

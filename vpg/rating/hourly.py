@@ -1,10 +1,10 @@
 """The hourly metrics: one closed, versioned table where simulator and live service meet.
 
-Owns: the columns, their meaning, how rows add up, and the digest. Does not own: prices (catalogue) or
-how the figures come about (simulator, service). Times: every ``*_us`` is ``SimUs``; rows begin at a
-clock hour. One row per (vpg_id, hour_start_us, config_seq): a change of type or size inside an hour
-ends one row and begins the next with ``config_seq`` + 1. The billing state of a row is what was true at
-any instant of it (peaks), not what was true at its end.
+Owns: the columns, their meaning, how rows add up, and the digest. Does not own: prices (catalogue)
+or how the figures come about (simulator, service). Times: every ``*_us`` is ``SimUs``; rows begin
+at a clock hour. One row per (vpg_id, hour_start_us, config_seq): a change of type or size inside an
+hour ends one row and begins the next with ``config_seq`` + 1. The billing state of a row is what
+was true at any instant of it (peaks), not what was true at its end.
 """
 
 from __future__ import annotations
@@ -147,8 +147,7 @@ class HourlyRow:
 
 
 COLUMNS: tuple[Column, ...] = tuple(
-    Column(f.name, *f.metadata["column"], is_text=f.type == "str")
-    for f in dataclasses.fields(HourlyRow)
+    Column(f.name, *f.metadata["column"], f.type == "str") for f in dataclasses.fields(HourlyRow)
 )
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 
@@ -161,7 +160,8 @@ def key_of(row: HourlyRow) -> tuple[str, int, int]:
 def digest(rows: Iterable[HourlyRow]) -> str:
     """Return the SHA-256 (hex) that two runs share exactly when every cell of their rows is equal.
 
-    Rows sorted by key, columns in schema order, integers as decimal ASCII, TAB between and LF after.
+    Rows sorted by key, columns in schema order, integers as decimal ASCII, TAB between and LF
+    after.
     """
     sha = hashlib.sha256(f"{SCHEMA}\n".encode())
     for row in sorted(rows, key=key_of):

@@ -157,7 +157,8 @@ def seconds_of(arguments: tuple[str, ...], folder: Path) -> tuple[float, str]:
 
 def smallest_ready() -> str:
     """Return the name of the shipped scenario with the fewest line-hours."""
-    from scenarios.loader import load_scenario, ready_names, ready_text
+    from scenarios.loader import load_scenario
+    from scenarios.new import ready_names, ready_text
     from vpg.catalogue.load import load_catalogue
 
     catalogue = load_catalogue()

@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 SEED = 20260401
@@ -82,8 +83,17 @@ def main(arguments: list[str]) -> None:
     which, shape, devices, hours = arguments
     run: Any = {"reference": reference, "user": user}[which]
     counts, took_s = run(devices=int(devices), hours=int(hours), spread=shape == "spread")
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"counts": counts, "took_s": took_s, "peak_mib": peak_kib / 1024}))
+    print(json.dumps({"counts": counts, "took_s": took_s, "peak_mib": peak_kib() / 1024}))
+
+
+def peak_kib() -> int:
+    """Return this process's peak memory; its own, where the system tells it apart."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # The resource module's figure starts at what the parent held when it forked.
+        lines = status.read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

@@ -60,9 +60,7 @@ def day_start_us(day: dt.date) -> int:
 
 
 def day_after_us(day: dt.date) -> int:
-    """Return the instant at which ``day`` ends in JST (``date.max`` stays inside the calendar)."""
-    if day == dt.date.max:
-        return day_start_us(day)
+    """Return the instant at which ``day`` ends in JST; tables hold no day beyond 9999-12-30."""
     return day_start_us(day + dt.timedelta(days=1))
 
 

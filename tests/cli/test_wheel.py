@@ -21,7 +21,7 @@ import pytest
 from tests.support import ROOT
 
 TOP_LEVEL = {"sim", "vpg", "loadtests", "scenarios", "reports"}
-READY = "smart-meters"
+SHORT, LONG, WITH_DATA = "smallest", "smart-meters", "taxi-payments"
 
 
 def call(*words: str | Path, cwd: Path) -> str:
@@ -91,12 +91,12 @@ def test_the_wheel_carries_the_licence_and_the_command(wheel: Path) -> None:
     assert "vpg = vpg.cli.main:main" in texts["entry_points.txt"]
 
 
-def new_and_run(command: Path, there: Path) -> None:
+def new_and_run(command: Path, there: Path, name: str) -> None:
     """Copy a ready-made scenario, run it, and look at what it left."""
     vpg = command / "vpg"
     where = call(command / "python", "-c", "import sim, vpg; print(*vpg.__path__)", cwd=there)
     assert Path(where.strip()).is_relative_to(command.parent)
-    call(vpg, "new", READY, "--out", "mine.yaml", cwd=there)
+    call(vpg, "new", name, "--out", "mine.yaml", cwd=there)
     assert (there / "mine.yaml").is_file()
     document = json.loads(call(vpg, "run", "mine.yaml", "--lang", "ja", "--json", cwd=there))
     run_dir = there / document["run_dir"]
@@ -105,7 +105,15 @@ def new_and_run(command: Path, there: Path) -> None:
 
 
 def test_a_ready_made_scenario_runs_outside_the_clone(installed: Path, in_tmp: Path) -> None:
-    new_and_run(installed, in_tmp)
+    new_and_run(installed, in_tmp, SHORT)
+
+
+def test_a_ready_made_scenario_with_data_is_complete_outside_the_clone(
+    installed: Path, in_tmp: Path
+) -> None:
+    call(installed / "vpg", "new", WITH_DATA, cwd=in_tmp)
+    call(installed / "vpg", "validate", f"{WITH_DATA}.yaml", cwd=in_tmp)
+    assert len(list(in_tmp.iterdir())) > 1
 
 
 @pytest.mark.long
@@ -114,4 +122,4 @@ def test_it_runs_in_an_empty_environment(wheel: Path, in_tmp: Path) -> None:
     venv.create(home, with_pip=True, symlinks=True)
     call(home / "bin" / "python", "-m", "pip", "install", "--quiet", wheel, cwd=in_tmp)
     (in_tmp / "there").mkdir()
-    new_and_run(home / "bin", in_tmp / "there")
+    new_and_run(home / "bin", in_tmp / "there", LONG)

@@ -51,8 +51,8 @@ class Place:
 class Problem:
     """One thing that is wrong.
 
-    ``code`` is ``VPGnnnn``; ``path`` the key in the document, e.g. ``vpgs[1].size``; ``values`` fill the
-    text's placeholders.
+    ``code`` is ``VPGnnnn``; ``path`` the key in the document, e.g. ``vpgs[1].size``; ``values``
+    fill the text's placeholders.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""What a run hands over, whoever ran it: the simulator today, load runs against the live service later.
+"""What a run hands over, whoever ran it: the simulator, or a load run against a service.
 
 Owns: the values between a run and its readers (run directory, reports). Times: ``SimUs``.
 """
@@ -19,8 +19,8 @@ RowKey = tuple[str, int, int]
 class MinuteRow:
     """One UTC minute of one VPG with traffic at its limiter, or sessions changing.
 
-    Counts are of the limited services (beam, funnel, funk). ``busiest_second_us`` is the first UTC second
-    with the most attempts at the limiter, ``rate_peak_per_s`` their number.
+    Counts are of the limited services (beam, funnel, funk). ``busiest_second_us`` is the first UTC
+    second with the most attempts at the limiter, ``rate_peak_per_s`` their number.
     """
 
     vpg_id: str

@@ -111,7 +111,7 @@ class ReferencePlane:
             self._welcome(state, state.lines)
 
     def _welcome(self, fleet: FleetState, lines: list[Line]) -> None:
-        """Let new lines create the rest of the hour's messages, and attach if they do so at once."""
+        """Let new lines create the rest of the hour's messages, and attach if they should."""
         now_us = self._now_us
         if now_us < self._loaded_until_us and lines:
             fleet.load_hour(hour_start(now_us), now_us, lines[0].index)

@@ -1,7 +1,7 @@
 """The one delay histogram that simulator, service and reports share: integers, mergeable.
 
-Buckets grow with the value: exact below 256 µs, then 128 to a doubling (0.8 % wide). A value counts in
-the bucket ``bucket_of(value)``; a percentile is the upper edge of the bucket of its nearest rank.
+Buckets grow with the value: exact below 256 µs, then 128 to a doubling (0.8 % wide). A value counts
+in the bucket ``bucket_of(value)``; a percentile is the upper edge of its nearest rank's bucket.
 """
 
 from __future__ import annotations

@@ -146,9 +146,15 @@ class HourlyRow:
     )
 
 
-COLUMNS: tuple[Column, ...] = tuple(
-    Column(f.name, *f.metadata["column"], f.type == "str") for f in dataclasses.fields(HourlyRow)
-)
+def _columns() -> tuple[Column, ...]:
+    found = []
+    for item in dataclasses.fields(HourlyRow):
+        aggregate, unit, text = item.metadata["column"]
+        found.append(Column(item.name, aggregate, unit, text, item.type == "str"))
+    return tuple(found)
+
+
+COLUMNS: tuple[Column, ...] = _columns()
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 
 

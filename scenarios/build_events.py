@@ -1,4 +1,4 @@
-"""Events of a scenario file to ``scenarios.model`` events, each checked against the run and its target."""
+"""Events of a scenario file to those of ``scenarios.model``, checked against run and target."""
 
 from __future__ import annotations
 
@@ -157,30 +157,29 @@ class EventBuilder:
     def _gateway(
         self, part: parts.EventValue, at_us: int, until_us: int, path: Path
     ) -> list[model.Event]:
+        events: list[model.Event] = []
         match part:
             case parts.RecreatePart():
-                return self._recreate(part, at_us, path)
+                events = self._recreate(part, at_us, path)
             case parts.FeaturePart():
-                return self._feature(part, at_us, path)
+                events = self._feature(part, at_us, path)
             case parts.ConnectionPart():
                 if not part.change:
                     self.context.problem("VPG1269", (*path, "change"))
-                kind = part.connection
-                return [
-                    model.ConnectionChange(
-                        at_us=at_us, vpg_id=part.vpg, kind=kind, change=part.change
-                    )
+                kind, change = part.connection, part.change
+                events = [
+                    model.ConnectionChange(at_us=at_us, vpg_id=part.vpg, kind=kind, change=change)
                 ]
             case parts.UpstreamFaultPart():
-                return self._upstream(part, at_us, until_us, path)
+                events = self._upstream(part, at_us, until_us, path)
             case parts.MirrorPeerFaultPart():
-                return self._mirror(part, at_us, until_us, path)
+                events = self._mirror(part, at_us, until_us, path)
             case parts.RedirectionFaultPart():
                 vpg = self.vpgs.get(part.vpg)
                 if vpg is not None and not vpg.redirection:
                     self.context.problem("VPG1287", (*path, "vpg"), value=part.vpg)
-                return [model.RedirectionFault(at_us=at_us, until_us=until_us, vpg_id=part.vpg)]
-        return []
+                events = [model.RedirectionFault(at_us=at_us, until_us=until_us, vpg_id=part.vpg)]
+        return events
 
     def _recreate(self, part: parts.RecreatePart, at_us: int, path: Path) -> list[model.Event]:
         if part.type is None and part.size is None:

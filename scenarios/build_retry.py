@@ -39,7 +39,8 @@ PRESETS: dict[str, RetryPolicy] = {
 * ``fixed_60s``: the vendor's hands-on connector script sleeps 60 s between dials, no jitter.
 * ``nas_standard``: 3GPP TS 24.301, T3411 10 s with an attempt counter of 5, then T3402 12 min.
 * ``exp_backoff_jitter``: GSMA TS.34 style 1, 2, 4 … 30 min, each drawn from half to one and a half.
-* ``rpm_limited``: a module's radio policy manager, 60 tries an hour, then silent until the hour is over.
+* ``rpm_limited``: a module's radio policy manager, 60 tries an hour, then silent until the hour is
+  over.
 """
 
 

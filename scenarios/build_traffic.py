@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from scenarios import model, tables
 from scenarios.places import shorten
@@ -32,6 +32,8 @@ TR45820_INTERVALS = (
 )
 """(interval, percent of lines). Source: 3GPP TR 45.820 annex E, mobile autonomous reporting."""
 _HUNDRED = 100
+LINE_MESSAGES_MAX = 360_000
+"""Most messages of one line in one interval (100 a second for an hour)."""
 
 
 class _Base(TypedDict):
@@ -72,7 +74,7 @@ def build_sources(fleet: FleetPart, above: Path, context: Context) -> list[model
                 intervals = _intervals(part, path, context)
                 source = model.Reporting(**base, intervals=intervals)
             case DemandCurvePart():
-                source = _demand(part, base, path, context)
+                source = _demand(part, base, fleet.lines, path, context)
             case TracePart():
                 source = _trace(part, base, fleet.lines, path, context)
         if source is not None:
@@ -137,8 +139,8 @@ def _burst(
         context.problem(
             "VPG1263", (*path, "repeat_s"), low_key="over_s", low=part.over_s, high=part.repeat_s
         )
-    shape = "uniform" if isinstance(part, Model1Part) else "beta34"
-    return model.Burst(**base, at_us=at_us, over_us=over_us, shape=shape, repeat_us=repeat_us)  # type: ignore[arg-type]
+    shape: Literal["uniform", "beta34"] = "uniform" if isinstance(part, Model1Part) else "beta34"
+    return model.Burst(**base, at_us=at_us, over_us=over_us, shape=shape, repeat_us=repeat_us)
 
 
 def _intervals(part: ReportingPart, path: Path, context: Context) -> tuple[tuple[int, int], ...]:
@@ -151,7 +153,7 @@ def _intervals(part: ReportingPart, path: Path, context: Context) -> tuple[tuple
 
 
 def _demand(
-    part: DemandCurvePart, base: _Base, path: Path, context: Context
+    part: DemandCurvePart, base: _Base, lines: int, path: Path, context: Context
 ) -> model.DemandCurve | None:
     points: list[tables.Point] | None = []
     where = (*path, "points")
@@ -171,6 +173,9 @@ def _demand(
     if not intervals:
         return None
     begins, ends, micro = zip(*intervals, strict=True)
+    if max(micro) > LINE_MESSAGES_MAX * lines * model.MILLION:
+        most = LINE_MESSAGES_MAX * lines
+        context.problem("VPG1298", where, value=max(micro) // model.MILLION, most=most)
     return model.DemandCurve(**base, begins_us=begins, ends_us=ends, micro_messages=micro)
 
 

@@ -1,7 +1,7 @@
 """Checks across the whole scenario: names, references, and each VPG's state over time.
 
-Owns: what is wrong between parts that are each fine. Does not own: single values (``schema``), single
-parts (``build_*``), or doubts that do not stop a run (``warnings``).
+Owns: what is wrong between parts that are each fine. Does not own: single values (``schema``),
+single parts (``build_*``), or doubts that do not stop a run (``warnings``).
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _step(
 
 
 def _recreate(event: model.Recreate, path: Path, state: _State, context: Context) -> model.Event:
-    written = context.node.place_of((*path, "type")) != context.node.place_of(path)
+    written = context.node.value_at((*path, "type")) is not None
     kind = event.type if written else state.type
     size = event.size or (state.size if kind in SIZED_TYPES else "")
     if check_size(kind, size or None, path, context) is None:

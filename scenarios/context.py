@@ -46,7 +46,7 @@ class Context:
             return None
 
     def moment(self, text: str, path: NodePath) -> int | None:
-        """Return the ``SimUs`` of a time or offset; None when unreadable or the start is unknown."""
+        """Return the ``SimUs`` of a time or offset; None when unreadable or without a start."""
         try:
             at_us = read_moment(text, self.start_us or 0)
         except TimeTextError as error:

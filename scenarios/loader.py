@@ -2,9 +2,10 @@
 
 Precedence: --set > variant > file > catalogue default.
 
-Owns: the order of reading, patching, checking and building. Does not own: any single rule. Steps: bytes
-→ text (``reading``) → tree with places (``places``) → patches (``overrides``) → shape (``schema``) →
-parts (``build_*``) → whole (``checks``). A part with a wrong shape does not hide the mistakes of others.
+Owns: the order of reading, patching, checking and building. Does not own: any single rule. Steps:
+bytes → text (``reading``) → tree with places (``places``) → patches (``overrides``) → shape
+(``schema``) → parts (``build_*``) → whole (``checks``). A part with a wrong shape does not hide the
+mistakes of others.
 """
 
 from __future__ import annotations
@@ -20,15 +21,24 @@ from scenarios.build_events import EventBuilder, Placed
 from scenarios.build_fleets import build_fleet
 from scenarios.build_vpgs import build_vpg
 from scenarios.context import Context
+from scenarios.doubts import warnings
+from scenarios.new import ready_names, ready_text
 from scenarios.overrides import apply_overrides, variant_names
 from scenarios.places import Composer, Node
 from scenarios.problems import from_validation
 from scenarios.reading import SCENARIO_BYTES_MAX, decode, fail, read_bytes
-from scenarios.schema import OBJECTIVES, AssumptionsPart, ObjectivePart, ScenarioFile
+from scenarios.schema import (
+    OBJECTIVES,
+    AssumptionsPart,
+    ObjectivePart,
+    ScenarioFile,
+    json_schema,
+)
 from scenarios.schema_base import RUN_S_MAX, Days, Hours
 from scenarios.schema_events import EventValue
 from scenarios.schema_fleets import FleetPart
 from scenarios.schema_vpgs import VpgPart
+from scenarios.tables import TABLE_BYTES_MAX
 from scenarios.times import ppm, us
 from vpg.errors import InputError, Place, Problem
 from vpg.timebase import DAY_US, HOUR_US, SECOND_US
@@ -38,6 +48,16 @@ if TYPE_CHECKING:
 
     from scenarios.places import Path as NodePath
     from vpg.catalogue.model import Catalogue
+
+__all__ = [
+    "data_files",
+    "json_schema",
+    "load_scenario",
+    "ready_names",
+    "ready_text",
+    "variants",
+    "warnings",
+]
 
 _T = TypeVar("_T")
 TEXT_NAME = "<text>"
@@ -53,9 +73,9 @@ def load_scenario(
 ) -> model.Scenario:
     """Return what the scenario file (a ``Path``) or text (a ``str``) means.
 
-    ``variant`` is one of the file's variants, ``sets`` are ``path=value`` texts. Files that a scenario
-    names lie in its own folder, or in ``folder`` for a text. Raises ``InputError`` with every problem,
-    in file order.
+    ``variant`` is one of the file's variants, ``sets`` are ``path=value`` texts. Files that a
+    scenario names lie in its own folder, or in ``folder`` for a text. Raises ``InputError`` with
+    every problem, in file order.
     """
     if isinstance(path_or_text, Path):
         folder = path_or_text.parent if folder is None else folder
@@ -75,6 +95,31 @@ def load_scenario(
 def variants(path_or_text: Path | str) -> tuple[str, ...]:
     """Return the names of the variants in a scenario file or text."""
     return variant_names(_compose(path_or_text)[0])
+
+
+def data_files(path: Path) -> dict[str, bytes]:
+    """Return the files that the scenario file ``path`` names, by the names it uses.
+
+    For a file that loads; what is not there or not allowed is left to ``load_scenario``'s errors.
+    """
+    names = [
+        name
+        for fleet in _rows(_compose(path)[0].plain().get("fleets"))
+        for source in _rows(fleet.get("traffic"))
+        if isinstance(name := source.get("file"), str)
+    ]
+    folder = path.parent.resolve()
+    targets = {name: (folder / name).resolve() for name in names}
+    return {
+        name: read_bytes(target, TABLE_BYTES_MAX)
+        for name, target in targets.items()
+        if target.is_relative_to(folder)
+    }
+
+
+def _rows(items: object) -> list[dict[str, Any]]:
+    """Return the mappings of a list in a file, whatever else is in it."""
+    return [row for row in items if isinstance(row, dict)] if isinstance(items, tuple) else []
 
 
 def _compose(path_or_text: Path | str) -> tuple[Node, Composer]:
@@ -250,6 +295,8 @@ def _cross(
         if objective.vpg is not None:
             place = ("objectives", index, "vpg")
             checks.check_reference("VPG1228", objective.vpg, parts.vpg_ids, place, context)
+            if objective.charges_yen_max is not None:
+                context.problem("VPG1299", place, key="vpg", other="charges_yen_max")
     checks.check_lines(fleets, events, context)
 
 

@@ -1,8 +1,8 @@
 """What a scenario means: frozen values in integer units, after every check.
 
-Owns: the meaning of each thing a scenario can say. Does not own: how it is written (``schema``), where
-mistakes are reported (``loader``) or what happens (``sim``). Times: ``*_at_us`` and ``at_us`` are ``SimUs``
-(absolute); every other ``*_us`` is a duration. Shares are in parts per million.
+Owns: the meaning of each thing a scenario can say. Does not own: how it is written (``schema``),
+where mistakes are reported (``loader``) or what happens (``sim``). Times: ``*_at_us`` and ``at_us``
+are ``SimUs`` (absolute); every other ``*_us`` is a duration. Shares are in parts per million.
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ class Vpg:
 class RetryPolicy:
     """When to try again after a failed try.
 
-    The n-th retry waits the n-th delay of ``steps`` (delay_us, count) written out; behind the end the list
-    starts again (``cycle``) or its last delay repeats. ``jitter_ppm`` j makes a delay d uniform in
-    [d(1 - j), d(1 + j)). With ``retry_after`` a longer Retry-After of the refusal replaces d before jitter.
-    Empty ``steps``: never.
+    The n-th retry waits the n-th delay of ``steps`` (delay_us, count) written out; behind the end
+    the list starts again (``cycle``) or its last delay repeats. ``jitter_ppm`` j makes a delay d
+    uniform in [d(1 - j), d(1 + j)). With ``retry_after`` a longer Retry-After of the refusal
+    replaces d before jitter. Empty ``steps``: never.
     """
 
     name: str = "none"
@@ -134,7 +134,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """Size of a message in bytes: fixed (low == high), uniform in [low, high], Pareto cut at high, choice."""
+    """Size of a message in bytes.
+
+    Fixed (low == high), uniform in [low, high], Pareto cut at high, or a choice.
+    """
 
     kind: Literal["fixed", "uniform", "pareto", "choice"] = "fixed"
     low_bytes: int = 0
@@ -147,7 +150,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceBase:
-    """What every traffic source has; ``name`` is unique in its fleet and keys the source's draws."""
+    """What every traffic source has; ``name`` is unique in its fleet and keys its draws."""
 
     name: str
     service: ServiceName
@@ -161,8 +164,8 @@ class SourceBase:
 class Periodic(SourceBase):
     """Tick k of a line at phase + k × every (+ jitter in [0, jitter_us)).
 
-    Phase: ``uniform`` drawn in [0, every); ``even`` = line × every // lines; ``clock`` = ticks at multiples of
-    ``every_us`` since the epoch plus ``offset_us``, the same for all lines.
+    Phase: ``uniform`` drawn in [0, every); ``even`` = line × every // lines; ``clock`` = ticks at
+    multiples of ``every_us`` since the epoch plus ``offset_us``, the same for all lines.
     """
 
     every_us: int
@@ -180,7 +183,10 @@ class Poisson(SourceBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Burst(SourceBase):
-    """One message a line, spread over ``over_us`` from ``at_us``; TR 37.868 model 1 (uniform) or 2 (beta34)."""
+    """One message a line, spread over ``over_us`` from ``at_us``.
+
+    TR 37.868 model 1 (uniform) or 2 (beta34).
+    """
 
     at_us: int
     over_us: int
@@ -202,8 +208,9 @@ class Reporting(SourceBase):
 class DemandCurve(SourceBase):
     """Poisson arrivals whose rate follows measured demand.
 
-    Interval i begins at ``begins_us[i]`` (SimUs), ends at ``ends_us[i]`` (at most one hour later) and carries
-    ``micro_messages[i]`` / 1,000,000 messages on average over all the lines the fleet starts with together.
+    Interval i begins at ``begins_us[i]`` (SimUs), ends at ``ends_us[i]`` (at most one hour later)
+    and carries ``micro_messages[i]`` / 1,000,000 messages on average over all the lines the fleet
+    starts with together.
     """
 
     begins_us: tuple[int, ...]
@@ -213,7 +220,10 @@ class DemandCurve(SourceBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace(SourceBase):
-    """Replay: message i leaves line ``lines[i]`` at ``times_us[i]`` (SimUs, ascending) with these bytes."""
+    """Replay: message i leaves line ``lines[i]`` at ``times_us[i]`` with these bytes.
+
+    Times are SimUs, ascending.
+    """
 
     times_us: tuple[int, ...]
     lines: tuple[int, ...]
@@ -236,9 +246,9 @@ class Fleet:
     attach_retry: RetryPolicy = field(default_factory=RetryPolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     outstanding: Literal["independent", "hold", "drop"] = "independent"
-    """``hold``/``drop``: one message in flight a line; new ones wait in the buffer / are dropped."""
+    """``hold``/``drop``: one message in flight a line; new ones are buffered / dropped."""
     buffer_messages: int = 1000
-    """Most messages a line holds while attaching, without power or busy; one more is ``lost_buffer``."""
+    """Most messages a line holds while attaching, without power or busy; then ``lost_buffer``."""
     traffic: tuple[Source, ...] = ()
 
 
@@ -254,7 +264,7 @@ class EventBase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierOutage(EventBase):
-    """Radio of ``fleets`` is gone until ``until_us``: sessions are cut, or stay behind as ghosts."""
+    """Radio of ``fleets`` is gone until ``until_us``: sessions are cut, or stay as ghosts."""
 
     until_us: int
     fleets: tuple[str, ...]
@@ -265,7 +275,7 @@ class CarrierOutage(EventBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerCut(EventBase):
-    """Devices of ``fleets`` are off until ``until_us``: ghosts remain, no messages are created meanwhile."""
+    """Devices of ``fleets`` are off until ``until_us``: ghosts remain, no messages are created."""
 
     until_us: int
     fleets: tuple[str, ...]
@@ -292,7 +302,7 @@ class AttachLines(EventBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recreate(EventBase):
-    """Type or size of a VPG changes (A-13): every session is cut unless the assumption says in place."""
+    """Type or size of a VPG changes (A-13): every session is cut, unless it is in place."""
 
     vpg_id: str
     type: VpgType
@@ -340,7 +350,7 @@ class MirrorPeerFault(EventBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectionFault(EventBase):
-    """The customer's redirection server is down until ``until_us``: redirected traffic fails upstream."""
+    """The customer's redirection server is down until ``until_us``: its traffic fails upstream."""
 
     until_us: int
     vpg_id: str
@@ -387,9 +397,9 @@ Event = (
 class Objective:
     """A promise to check after the run. ``limit`` is in the unit that ``kind`` ends with.
 
-    Kinds: ``accepted_ppm_min`` (delivered of decided messages), ``throttled_ppm_max`` (of limited attempts),
-    ``refused_attach_ppm_max``, ``lost_messages_max``, ``delay_us_p99_max``, ``rate_peak_per_s_max``,
-    ``lines_peak_max``, ``charges_yen_max`` (tax included, whole run).
+    Kinds: ``accepted_ppm_min`` (delivered of decided messages), ``throttled_ppm_max`` (of limited
+    attempts), ``refused_attach_ppm_max``, ``lost_messages_max``, ``delay_us_p99_max``,
+    ``rate_peak_per_s_max``, ``lines_peak_max``, ``charges_yen_max`` (tax included, whole run).
     """
 
     kind: str

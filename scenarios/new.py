@@ -23,7 +23,7 @@ def ready_names() -> tuple[str, ...]:
 
 
 def ready_text(name: str) -> str:
-    """Return the file of the ready-made scenario ``name``, as shipped; ``InputError`` if unknown."""
+    """Return the text of the ready-made scenario ``name``; ``InputError`` if unknown."""
     names = ready_names()
     if name not in names:
         raise fail("VPG1296", None, value=name, hint=closest(name, names), known=listed(names))
@@ -31,7 +31,7 @@ def ready_text(name: str) -> str:
 
 
 def ready_files(name: str) -> dict[str, bytes]:
-    """Return every file to write for ``name``: the scenario first, its data, and the editor's schema."""
+    """Return every file to write for ``name``: scenario first, its data, the editor's schema."""
     from scenarios.schema import json_schema  # noqa: PLC0415 - pydantic is not needed to list names
 
     text = ready_text(name)
@@ -45,3 +45,11 @@ def ready_files(name: str) -> dict[str, bytes]:
             files[entry.name] = entry.read_bytes()
     schema = json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
     return files | {SCHEMA_FILE: schema.encode()}
+
+
+def ready_title(name: str) -> str:
+    """Return the title of the ready-made scenario ``name``: what follows ``title:`` in its file."""
+    for line in ready_text(name).splitlines():
+        if line.startswith("title:"):
+            return line.removeprefix("title:").strip().strip("\"'")
+    return name

@@ -2,10 +2,10 @@
 
 Precedence: --set > variant > file > catalogue default.
 
-A patch is a path and a new value, e.g. ``fleets.meters.lines`` and 2000. Items of a list are named by
-their ``id`` or ``name``, or counted from 0. The value replaces what is there, whole; a key that the file
-leaves out is added, and the schema then says whether it exists. Owns: paths and their order. Does not
-own: which keys are allowed (``schema``).
+A patch is a path and a new value, e.g. ``fleets.meters.lines`` and 2000. Items of a list are named
+by their ``id`` or ``name``, or counted from 0. The value replaces what is there, whole; a key that
+the file leaves out is added, and the schema then says whether it exists. Owns: paths and their
+order. Does not own: which keys are allowed (``schema``).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def apply_overrides(
 
 
 def _check_named(root: Node) -> list[Problem]:
-    """Return the problems of paths that lead nowhere, and of variants that name unknown overrides."""
+    """Return the problems of paths that lead nowhere, and of variants of unknown overrides."""
     overrides, variants = root.value.get("overrides"), root.value.get("variants")
     known = overrides.value if overrides and isinstance(overrides.value, dict) else {}
     problems = []
@@ -170,6 +170,5 @@ def _name(item: Node) -> str:
 def _index(step: str, names: list[str]) -> int | None:
     if step in names:
         return names.index(step)
-    if step.isascii() and step.isdigit() and len(step) < 7 and int(step) < len(names):  # noqa: PLR2004 - no list is longer
-        return int(step)
-    return None
+    # Compared as text first: a number of a million digits must not be turned into an int.
+    return int(step) if step in {str(at) for at in range(len(names))} else None

@@ -1,9 +1,9 @@
 """YAML text to a tree whose every value knows its place.
 
-Owns: YAML 1.2 (safe: no tags, no objects), the bounds that stop bombs, exact numbers. Does not own: what
-the keys mean (``schema``). The tree is composed once from the parser's events; a path such as
-``("fleets", 0, "lines")`` then has its line and column without a second look at the text. Times stay
-text: the file's own words decide about zones, not YAML's.
+Owns: YAML 1.2 (safe: no tags, no objects), the bounds that stop bombs, exact numbers. Does not own:
+what the keys mean (``schema``). The tree is composed once from the parser's events; a path such as
+``("fleets", 0, "lines")`` then has its line and column without a second look at the text. Times
+stay text: the file's own words decide about zones, not YAML's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ DEPTH_MAX = 20
 ALIASES_MAX = 20
 NODES_MAX = 30_000
 """The parser makes about 25,000 nodes a second, and a bad file must be refused in two."""
-DIGITS_MAX = 18
+DIGITS_MAX = 19
+"""As many as 2**63 - 1 has."""
 KEY_CHARACTERS_MAX = 128
 PROBLEMS_MAX = 100
 
@@ -70,6 +71,18 @@ class Node:
         if isinstance(self.value, list):
             return tuple(child.plain() for child in self.value)
         return self.value
+
+    def value_at(self, path: Iterable[str | int]) -> Any:  # noqa: ANN401 - any YAML value
+        """Return the plain value at ``path``; None when it is not there."""
+        node = self
+        for step in path:
+            if isinstance(node.value, dict) and step in node.value:
+                node = node.value[str(step)]
+            elif isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+                node = node.value[step]
+            else:
+                return None
+        return node.plain()
 
     def place_of(self, path: Iterable[str | int]) -> Place:
         """Return the place of ``path``: of its key, else of the nearest thing around it."""
@@ -105,7 +118,7 @@ class Composer:
         self._nodes = 0
 
     def compose(self, text: str) -> Node:
-        """Return the one document of ``text``; ``InputError`` for what cannot be a document at all."""
+        """Return the one document of ``text``; ``InputError`` for what cannot be one."""
         if text.count(",") + text.count("\n") > 2 * NODES_MAX:
             raise fail("VPG1241", Place(file=self.file, line=1, column=1), most=NODES_MAX)
         try:
@@ -144,7 +157,7 @@ class Composer:
         mark = event.start_mark
         return Place(file=self.file, line=mark.line + 1, column=mark.column + 1)
 
-    def _problem(self, code: str, place: Place, path: Path, **values: Any) -> None:  # noqa: ANN401 - message values
+    def _problem(self, code: str, place: Place, path: Path, **values: object) -> None:
         problem = Problem(code=code, place=place, path=path_text(path), values=values)
         self.problems.append(problem)
         if len(self.problems) >= PROBLEMS_MAX:
@@ -167,8 +180,9 @@ class Composer:
             return self._alias(event, reported, path)
         if depth > DEPTH_MAX:
             raise fail("VPG1240", place, most=DEPTH_MAX)
-        if getattr(event, "tag", None) not in (None, "!"):
-            self._problem("VPG1243", reported, path, tag=str(event.tag)[:80])  # type: ignore[attr-defined]
+        tag = getattr(event, "tag", None)
+        if tag not in (None, "!"):
+            self._problem("VPG1243", reported, path, tag=str(tag)[:80])
         if isinstance(event, ScalarEvent):
             node = Node(place, self._scalar(event, reported, path))
         elif isinstance(event, SequenceStartEvent):
@@ -212,7 +226,7 @@ class Composer:
         node = Node(place, {})
         while not isinstance(event := next(events), MappingEndEvent):
             where = self._place(event)
-            key = self._key(event, events, where, path)
+            key = self._key(event, where, path)
             child = self._node(next(events), events, depth + 1, (*path, key), where)
             if key in node.value:
                 first = node.keys[key].line
@@ -221,7 +235,7 @@ class Composer:
                 node.value[key], node.keys[key] = child, where
         return node
 
-    def _key(self, event: Event, events: Iterator[Event], place: Place, path: Path) -> str:
+    def _key(self, event: Event, place: Place, path: Path) -> str:
         if not isinstance(event, ScalarEvent):
             raise fail("VPG1248", place, path_text(path))
         if len(event.value) > KEY_CHARACTERS_MAX:
@@ -241,18 +255,27 @@ class Composer:
             return text
         if not (_FLOAT.fullmatch(text) or _BASED.fullmatch(text)):
             return text
-        if len(text) > DIGITS_MAX * 2 or sum(c.isdigit() for c in text) > DIGITS_MAX + 1:
-            self._problem("VPG1214", place, path, value=shorten(text), most=DIGITS_MAX)
-            return text
-        if _BASED.fullmatch(text):
-            return int(text, 0)
-        if _INT.fullmatch(text):
-            return int(text)
-        number = Decimal(text)
-        if abs(number.adjusted()) > DIGITS_MAX:
+        number = exact_number(text)
+        if number is None:
             self._problem("VPG1214", place, path, value=shorten(text), most=DIGITS_MAX)
             return text
         return number
+
+
+def exact_number(text: str) -> int | Decimal | None:
+    """Return the number that ``text``, already in a number's form, says; None when it is absurd.
+
+    >>> exact_number("0x1F"), exact_number("017"), exact_number("1.50"), exact_number("1e999")
+    (31, 17, Decimal('1.50'), None)
+    """
+    if len(text) > DIGITS_MAX * 2 or sum(c.isdigit() for c in text) > DIGITS_MAX:
+        return None
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    number = Decimal(text)
+    if abs(number.adjusted()) > DIGITS_MAX:
+        return None
+    return int(text) if _INT.fullmatch(text) else number
 
 
 def shorten(value: object) -> str:

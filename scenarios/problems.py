@@ -53,7 +53,10 @@ _CODES = {
 
 
 class Hint(str):
-    """A suggestion that a text shows in its own words: ``{hint: Did you mean "@"?}``; empty shows nothing."""
+    """A suggestion that a text shows in its own words: ``{hint: Did you mean "@"?}``.
+
+    An empty one shows nothing.
+    """
 
     __slots__ = ()
 
@@ -156,13 +159,11 @@ def _values(error: ErrorDetails, loc: Path, root: type[BaseModel]) -> dict[str, 
     return values
 
 
-def from_validation(
-    error: ValidationError, node: Node, root: type[BaseModel], above: Path = ()
-) -> list[Problem]:
-    """Return the problems of ``error``, found in ``node`` (the whole file) below the path ``above``."""
+def from_validation(error: ValidationError, node: Node, root: type[BaseModel]) -> list[Problem]:
+    """Return the problems of ``error``, found in ``node`` (the whole file)."""
     problems = []
     for detail in error.errors(include_url=False):
-        path, loc = _split((*above, *detail["loc"]))
+        path, loc = _split(detail["loc"])
         kind = detail["type"]
         if kind == "too_short" and detail["input"]:
             continue  # Items are missing only because each has its own mistake.

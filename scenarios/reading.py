@@ -1,7 +1,7 @@
 """Files to text: everything that can be wrong before the YAML is looked at.
 
-Owns: existence, size, encoding. Does not own: YAML (``places``). A file is asked for its size before a
-byte is read, so a huge one is refused at once.
+Owns: existence, size, encoding. Does not own: YAML (``places``). A file is asked for its size
+before a byte is read, so a huge one is refused at once.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def decode(content: bytes, file: str) -> str:
-    """Return UTF-8 ``content`` as text without its byte order mark; ``InputError`` names the place."""
+    """Return UTF-8 ``content`` as text without a byte order mark; else ``InputError``."""
     if content.startswith(_UTF16) or b"\x00" in content[:4]:
         raise fail("VPG1236", Place(file=file, line=1, column=1))
     body = content.removeprefix(codecs.BOM_UTF8)

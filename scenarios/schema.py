@@ -143,9 +143,9 @@ class ScenarioFile(Part):
     """What must hold at the end."""
     assumptions: AssumptionsPart = AssumptionsPart()
     """Readings of the unknowns."""
-    overrides: dict[Label, dict[str, Any]] = {}
+    overrides: dict[Label, dict[str, Any]] = Field(default_factory=dict)
     """Named patches: path to new value, e.g. `fleets.meters.lines: 2000`."""
-    variants: dict[Label, tuple[Label, ...]] = {}
+    variants: dict[Label, tuple[Label, ...]] = Field(default_factory=dict)
     """Named lists of overrides, chosen by --variant."""
 
     @model_validator(mode="after")

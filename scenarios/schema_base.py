@@ -1,9 +1,9 @@
 """Ground of the scenario schema: the strict base class and every constrained kind of value.
 
 Owns: what a number, time, name or choice may look like in a file. Does not own: which keys exist
-(``schema*.py``) or the wording of errors (``vpg/messages/scenarios.toml``); an error is raised here by
-its number. Numbers keep the unit of their key and are exact (``int`` or ``Decimal``); times are text
-until ``times.py`` reads them.
+(``schema*.py``) or the wording of errors (``vpg/messages/scenarios.toml``); an error is raised here
+by its number. Numbers keep the unit of their key and are exact (``int`` or ``Decimal``); times are
+text until ``times.py`` reads them.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ CountOrZero = Annotated[int, _quantity("", 0, 1_000_000_000)]
 Burst = Annotated[int, _quantity("", 1, 1_000_000)]
 Factor = Annotated[Decimal, _quantity("", "1.01", 100, 6)]
 Shape = Annotated[Decimal, _quantity("", "0.1", 100, 3)]
-Rate = Annotated[Decimal, _quantity("/h", "0.000001", 3_600_000, 6)]
+Rate = Annotated[Decimal, _quantity("/h", "0.000001", 360_000, 6)]
 Amount = Annotated[Decimal, _quantity("", "0", 1_000_000_000, 6)]
 Scale = Annotated[Decimal, _quantity("", "0.000001", 1_000_000, 6)]
 Yen = Annotated[int, _quantity("", 0, 10**15)]
@@ -182,7 +182,7 @@ FileName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 def exactly_one(part: BaseModel, names: tuple[str, ...]) -> str:
-    """Return the one of ``names`` that ``part`` gives; raise the numbered error for none or several."""
+    """Return the one of ``names`` that ``part`` gives; none or several is a numbered error."""
     given = [name for name in names if getattr(part, name) is not None]
     if len(given) != 1:
         context: dict[str, Any] = {"choices": ", ".join(names), "given": ", ".join(given) or "-"}

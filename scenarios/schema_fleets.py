@@ -67,7 +67,7 @@ class SessionPart(Part):
     """How the lines of a fleet hold their sessions."""
 
     attach: Literal["at_start", "on_report", "on_event"] = "on_report"
-    """At the start of the run, when there is something to report, or at an ``attach_lines`` event."""
+    """At the start of the run, when there is something to report, or at an attach_lines event."""
     ramp: RampPart = RampPart()
     """Spread of the first attach (attach at_start)."""
     duration: DurationValue = "idle"

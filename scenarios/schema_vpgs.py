@@ -112,7 +112,7 @@ class VpgPart(Part):
     deleted_at: Moment | None = None
     """When it is deleted; never when left out."""
     contract_fee: bool = True
-    """Charge the one-off contract fee in the hour of creation (false: it existed before the run)."""
+    """Charge the one-off contract fee in the hour of creation (false: it existed before)."""
     limiter: LimiterPart = LimiterPart()
     """Request limiter; its rate comes from the catalogue."""
     connections: ConnectionsPart = ConnectionsPart()

@@ -1,7 +1,7 @@
 """CSV files that a scenario names: demand curves and traces.
 
-Owns: finding them inside the scenario's folder, reading their rows, exact splitting at hours. Does not
-own: making them (``scenarios.importers``). Times: ISO 8601 with a zone, or ``SimUs`` integers.
+Owns: finding them inside the scenario's folder, reading their rows, exact splitting at hours. Does
+not own: making them (``scenarios.importers``). Times: ISO 8601 with a zone, or ``SimUs`` integers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scenarios.places import shorten
 from scenarios.reading import decode, read_bytes
 from scenarios.times import TimeTextError, read_instant, read_moment
 from vpg.errors import InputError, Place, Problem
-from vpg.timebase import HOUR_US, hour_start
+from vpg.timebase import HOUR_US, MINUTE_US, hour_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,9 +139,10 @@ def _number(text: str) -> Decimal | None:
 def intervals(
     points: list[Point], scale: Decimal, path: Path, context: Context
 ) -> list[tuple[int, int, int]]:
-    """Return (begins_us, ends_us, micro_messages) of what overlaps the run, none longer than an hour.
+    """Return (begins_us, ends_us, micro_messages) of what overlaps the run, in parts of an hour.
 
-    Longer intervals are split at clock hours, their messages by length; the parts add up to the whole.
+    Longer intervals are split at clock hours, their messages by length; the parts add up to the
+    whole.
     """
     problems: list[Problem] = []
     built: list[tuple[int, int, int]] = []
@@ -150,6 +151,8 @@ def intervals(
         for point in points:
             if point.begins_us >= point.ends_us:
                 _bad(problems, point.place, "VPG1276", "ends_at")
+            elif point.begins_us % MINUTE_US or point.ends_us % MINUTE_US:
+                _bad(problems, point.place, "VPG1297", "begins_at")
             elif point.begins_us < last_us:
                 _bad(problems, point.place, "VPG1277", "begins_at")
             last_us = max(last_us, point.ends_us)

@@ -208,7 +208,7 @@ class RunDirWriter:
 
     def path(self, name: str) -> Path:
         """Return where to write the file ``name`` oneself (charts); ``finish`` digests it."""
-        ensure(Path(name).name == name and name != MANIFEST, f"{name} is a plain file name")
+        ensure(_is_plain(name) and name != MANIFEST, f"{name!r} is a plain file name")
         self._written[name] = None
         return self.folder / name
 
@@ -292,6 +292,11 @@ class RunDirWriter:
             raise self._error(error) from error
         self._work = None
         return place
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether ``name`` is a file in its directory and can lead nowhere else."""
+    return bool(re.fullmatch(r"(?!\.{1,2}$)[^/\\\x00-\x1f]+", name))
 
 
 def _json(document: object) -> bytes:
@@ -378,7 +383,7 @@ def _well_formed(manifest: dict[str, Any]) -> bool:
         manifest.get("status") in ("complete", "partial")
         and isinstance(files, dict)
         and all(
-            Path(name).name == name and isinstance(entry, dict) and "sha256" in entry
+            _is_plain(name) and isinstance(entry, dict) and "sha256" in entry
             for name, entry in files.items()
         )
     )

@@ -90,6 +90,6 @@ class EnsureError(VpgError):
 
 
 def ensure(condition: bool, fact: str) -> None:  # noqa: FBT001 - reads like assert
-    """Raise ``EnsureError`` unless ``condition``; stays on under ``python -O``, unlike ``assert``."""
+    """Raise ``EnsureError`` unless ``condition``; stays on under ``python -O``."""
     if not condition:
         raise EnsureError(fact)

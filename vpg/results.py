@@ -37,7 +37,7 @@ class MinuteRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlNote:
-    """One thing the control plane did. ``kind`` is the event's name, ``details`` its figures as text."""
+    """One thing the control plane did; ``kind`` is its name, ``details`` its figures as text."""
 
     at_us: int
     kind: str
@@ -52,7 +52,7 @@ class RunResult:
     rows: tuple[HourlyRow, ...]
     """Sorted by key; every hour in which a VPG existed."""
     delays: dict[RowKey, dict[int, int]]
-    """Histogram (bucket → count, see ``vpg.rating.histogram``) of each row with a delivered message."""
+    """Histogram (bucket → count) of each row with a delivered message."""
     minutes: tuple[MinuteRow, ...]
     notes: tuple[ControlNote, ...]
     status: Literal["complete", "partial"]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 RATE_PER_S = 30
 LINES = 1_000
 SERVICE_US = 1_000_000 / RATE_PER_S
+RARE = 0.999
+"""Above it a few clusters of long waits decide, and no normal law describes their number."""
 
 
 def small(
@@ -145,10 +147,16 @@ def check_delays(*, load: float, burst: int, hours: float, seed: int) -> None:
     )
     assert total(result, "throttled_beam") == 0
     free = burst - 1
+    checked = 0
     for services in (0.0, 0.5, 1.0, 2.5, 6.0):
         # The distribution is read at a bucket's upper edge, where the histogram is exact.
         edges = [upper_us(bucket) for bucket in counts if upper_us(bucket) <= services * SERVICE_US]
         edge_us = max(edges)
+        expected = theory.md1_wait_below(
+            free * SERVICE_US + edge_us + 0.5, offered_per_s, SERVICE_US
+        )
+        if expected > RARE:
+            continue
         below = sum(count for bucket, count in counts.items() if upper_us(bucket) <= edge_us)
         found = edge_us / SERVICE_US
         sigma = single_server_sigma(
@@ -156,10 +164,9 @@ def check_delays(*, load: float, burst: int, hours: float, seed: int) -> None:
             load=load,
             customers=customers,
         )
-        expected = theory.md1_wait_below(
-            free * SERVICE_US + edge_us + 0.5, offered_per_s, SERVICE_US
-        )
+        checked += 1
         assert below / customers == pytest.approx(expected, abs=SIGMAS * sigma), services
+    assert checked > 1
     if burst == 1:
         # A bucket is 0.8 % wide: its middle is at most 0.4 % off.
         mean_us = sum((upper_us(b - 1) + 1 + upper_us(b)) / 2 * n for b, n in counts.items() if b)
@@ -176,8 +183,10 @@ def test_queueing_small_with_burst_one_is_md1() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("load", [0.3, 0.6, 0.8, 0.9])
-@pytest.mark.parametrize("burst", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("load", "burst"),
+    [(0.3, 1), (0.6, 1), (0.8, 1), (0.9, 1), (0.6, 2), (0.9, 2), (0.8, 5), (0.9, 5)],
+)
 def test_queueing_small_is_md1_at_many_loads_and_bursts(load: float, burst: int) -> None:
     check_delays(load=load, burst=burst, hours=10, seed=2)
 

@@ -81,7 +81,7 @@ def import_beam(source: Path | bytes, options: BeamOptions) -> Imported:
             f"Made by `vpg import beam` from {tally.counts['rows_used']} rows; no SIM is named.",
             f"In-legs (device to Beam): {tally.counts['requests_in']} requests in {days} days,",
             f"simulated as Poisson arrivals of the same mean (error {off_ppm} ppm).",
-            f"Out-legs (to the destination): {tally.counts['requests_out']} requests, not repeated;",
+            f"Out-legs (to the destination): {tally.counts['requests_out']} requests, left out;",
             "assumption beam_legs (A-06) says whether both legs count against the limit.",
             "The file has no bytes: payload_bytes and answer_bytes are assumptions, change them.",
         ),

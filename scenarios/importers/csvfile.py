@@ -10,10 +10,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 from vpg.errors import InputError, Place, Problem
 
@@ -36,12 +36,17 @@ _WIDE_BOMS = (
 _THREE_BYTE_LEADS = frozenset(range(0xE2, 0xF5))
 """First bytes of UTF-8 kana, kanji and symbols."""
 
+_CP932_UNASSIGNED = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
+"""What Python's codec makes of the bytes 80, A0, FD, FE and FF, which no character has."""
+
 Found = Literal["utf-8", "cp932"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One row: its fields, first and last physical line, and whether a quote occurs in it."""
+class Record(NamedTuple):
+    """One row: its fields, first and last physical line, and whether a quote occurs in it.
+
+    A named tuple, since millions of them are made.
+    """
 
     fields: tuple[str, ...]
     line: int
@@ -171,9 +176,12 @@ class CsvSource:
         for chunk in self._chunks():
             pending = len(decoder.getstate()[0])
             try:
-                decoder.decode(chunk)
+                text = decoder.decode(chunk)
             except UnicodeDecodeError as exc:
                 return offset - pending + exc.start
+            unassigned = _CP932_UNASSIGNED.search(text) if encoding == "cp932" else None
+            if unassigned:
+                return offset - pending + len(text[: unassigned.start()].encode(encoding))
             offset += len(chunk)
         pending = len(decoder.getstate()[0])
         try:

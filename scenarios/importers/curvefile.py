@@ -42,7 +42,7 @@ def demand_import(
         values = {"messages": decimal_text(peak.micro_messages), "bound": MESSAGES_MAX}
         raise InputError([Problem(code="VPG1342", place=place, values=values)])
     total = sum(interval.micro_messages for interval in curve.intervals)
-    csv_name = f"{name}.csv"
+    csv_name = f"{name}.curve.csv"
     span = f"{iso_jst(peak.begin_us)} to {iso_jst(peak.end_us)}"
     highest = f"Highest: {decimal_text(peak.micro_messages)} messages from {span}."
     source: dict[str, Value] = {

@@ -92,7 +92,9 @@ def _step(points: list[Point], tally: Tally) -> dt.timedelta:
         if later.local > earlier.local
     )
     if not distances:
-        tally.close(strict=False, usable=False)
+        tally.close(strict=False, usable=bool(points))
+        place = Place(file=tally.file)
+        raise InputError([*tally.problems(), Problem(code="VPG1345", place=place)])
     step, times = max(distances.items(), key=lambda item: (item[1], -item[0]))
     if _ONE_DAY % step or 2 * times < len(points) - 1:
         values = {"step": str(step), "times": times, "rows": len(points)}

@@ -7,6 +7,7 @@ keys (``scenarios.schema``). Equal input gives equal bytes. Nothing that names a
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import dataclass, replace
@@ -144,15 +145,31 @@ def _size(options: ImportOptions, lines: int, at_us: int, tally: Tally) -> str:
     """Return the size to write, "" for types without; tells VPG1370 when none holds ``lines``."""
     if options.vpg_type not in _SIZED_TYPES:
         return ""
-    catalogue = load_catalogue()
-    wanted = _SIZES if options.size == "auto" else (options.size,)
-    cap: int | None = 0
-    for size in wanted:
-        cap = catalogue.limits(options.vpg_type, size, at_us).lines_max
+    if options.size != "auto":
+        try:
+            cap = _lines_max(options.vpg_type, options.size, at_us)
+        except InputError:
+            # Before our figures begin; whoever names a size may have a table of that time.
+            return options.size
+        if cap is not None and lines > cap:
+            tally.tell("VPG1370", lines=lines, size=options.size, cap=cap)
+        return options.size
+    cap = None
+    for size in _SIZES:
+        try:
+            cap = _lines_max(options.vpg_type, size, at_us)
+        except InputError as exc:
+            hint = Problem(code="VPG1373", place=Place(file=tally.file))
+            raise InputError([*exc.problems, hint]) from None
         if cap is None or lines <= cap:
             return size
-    tally.tell("VPG1370", lines=lines, size=wanted[-1], cap=cap)
-    return wanted[-1]
+    tally.tell("VPG1370", lines=lines, size=_SIZES[-1], cap=cap)
+    return _SIZES[-1]
+
+
+@functools.cache
+def _lines_max(vpg_type: str, size: str, at_us: int) -> int | None:
+    return load_catalogue().limits(vpg_type, size, at_us).lines_max
 
 
 def _scalar(value: Value) -> str:

@@ -8,6 +8,7 @@ are ASCII only: Python's own ``int`` and ``Decimal`` would take ``1_000``, full-
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import unicodedata
 from decimal import Decimal
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 COUNT_MAX = 10**15
 """Largest count or number of bytes in one field: a petabyte a day and line is a broken file."""
 
-_DAY = re.compile(r"([0-9]{4})([-/]?)([0-9]{1,2})\2([0-9]{1,2})")
-_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
+_DAY = re.compile(r"([0-9]{4})([-/])([0-9]{1,2})\2([0-9]{1,2})")
+_COMPACT_DAY = re.compile(r"([0-9]{4})()([0-9]{2})([0-9]{2})")
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
+_CACHED = 4_096
+"""Dates and words repeat from row to row."""
 _COUNT = re.compile(r"[0-9]{1,16}")
 _DECIMAL = re.compile(r"[0-9]{1,16}(\.[0-9]{1,12})?")
 _UNIT = re.compile(r"\s*([KMGT]i?)?B$", re.IGNORECASE)
@@ -35,6 +39,7 @@ def shown(text: str) -> str:
     return plain if len(plain) <= _SHOWN_CHARS_MAX else plain[:_SHOWN_CHARS_MAX] + "…"
 
 
+@functools.lru_cache(maxsize=_CACHED)
 def normal(text: str) -> str:
     """Return ``text`` without outer spaces and with full-width letters made plain (NFKC)."""
     return unicodedata.normalize("NFKC", text).strip()
@@ -42,25 +47,30 @@ def normal(text: str) -> str:
 
 def day(text: str, index: int, path: str) -> dt.date:
     """Return a date written YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD."""
-    match = _DAY.fullmatch(text.strip())
-    compact = 8
-    if match and (match[2] or len(text.strip()) == compact):
-        try:
-            return dt.date(int(match[1]), int(match[3]), int(match[4]))
-        except ValueError:
-            pass
-    raise BadField("VPG1320", index, path, value=shown(text), allowed="YYYY-MM-DD")
+    found = _read_day(text)
+    if found is None:
+        raise BadField("VPG1320", index, path, value=shown(text), allowed="YYYY-MM-DD")
+    return found
 
 
 def day_or_month(text: str, index: int, path: str) -> dt.date:
     """Return a date; a month (YYYY-MM) is its first day."""
-    match = _MONTH.fullmatch(text.strip())
+    found = _read_day(f"{text.strip()}-01" if _MONTH.fullmatch(text.strip()) else text)
+    if found is None:
+        raise BadField("VPG1320", index, path, value=shown(text), allowed="YYYY-MM-DD, YYYY-MM")
+    return found
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def _read_day(text: str) -> dt.date | None:
+    plain = text.strip()
+    match = _DAY.fullmatch(plain) or _COMPACT_DAY.fullmatch(plain)
     if match is None:
-        return day(text, index, path)
+        return None
     try:
-        return dt.date(int(match[1]), int(match[2]), 1)
+        return dt.date(int(match[1]), int(match[3]), int(match[4]))
     except ValueError:
-        raise BadField("VPG1320", index, path, value=shown(text), allowed="YYYY-MM") from None
+        return None
 
 
 def count(text: str, index: int, path: str) -> int:

@@ -16,6 +16,9 @@ MILLION = 1_000_000
 DIVISORS = tuple(n for n in range(1, DAY_S + 1) if DAY_S % n == 0)
 """Messages a day that make the interval a whole number of seconds."""
 
+TOLERANCE_PPM = 100
+"""Errors of a fit below this do not matter; then the natural number of messages decides."""
+
 USAGE_CLASSES = (("light", 1_000_000), ("medium", 100_000_000))
 """Name and bytes a day below which a line is of that class; above them all it is ``heavy``."""
 
@@ -53,28 +56,37 @@ def nearest(value: Fraction) -> int:
 
 
 def fit_bytes(up: Fraction, down: Fraction, wanted_per_day: Fraction) -> Fit:
-    """Return the report that comes nearest to ``up`` and ``down`` bytes a day and line.
+    """Return a report that moves ``up`` and ``down`` bytes a day and line.
 
-    Looks at the numbers of messages a day from a quarter to four times ``wanted_per_day`` that give
-    a whole interval; few bytes make fewer messages of at least one byte, many make more of a size a
-    scenario takes. The smallest error in bytes wins, then the number nearest to what was wanted.
+    Looks at the numbers of messages a day that give a whole interval. The one nearest to
+    ``wanted_per_day`` (from a quarter to four times of it) within ``TOLERANCE_PPM`` wins, else the
+    one with the least error of all: few bytes make few messages of whole bytes, many bytes make
+    many messages of a size that a scenario takes.
 
     >>> fit_bytes(Fraction(1200), Fraction(0), Fraction(24))
     Fit(every_s=3600, up_bytes=50, down_bytes=0)
+    >>> fit_bytes(Fraction(7), Fraction(0), Fraction(24))
+    Fit(every_s=86400, up_bytes=7, down_bytes=0)
     """
-    best: tuple[Fraction, Fraction, int] | None = None
-    fit = Fit(every_s=DAY_S, up_bytes=1, down_bytes=0)
-    near = [k for k in DIVISORS if wanted_per_day <= 4 * k and k <= 4 * wanted_per_day]
-    for per_day in sorted({*near, 1, min(DIVISORS, key=lambda k: abs(k - wanted_per_day))}):
+    fits: list[tuple[int, Fraction, Fit]] = []
+    for per_day in DIVISORS:
         sizes = nearest(up / per_day), nearest(down / per_day)
-        if max(sizes) > BYTES_MAX or sum(sizes) == 0:
-            continue
-        error = abs(per_day * sum(sizes) - up - down)
-        key = (error, abs(per_day - wanted_per_day), per_day)
-        if best is None or key < best:
-            best = key
+        if max(sizes) <= BYTES_MAX and sum(sizes) > 0:
             fit = Fit(every_s=DAY_S // per_day, up_bytes=sizes[0], down_bytes=sizes[1])
-    return fit
+            off_ppm = error_ppm(fit.bytes_per_day(), up + down)
+            fits.append((off_ppm, abs(per_day - wanted_per_day), fit))
+    near = [
+        (distance, fit)
+        for off_ppm, distance, fit in fits
+        if off_ppm <= TOLERANCE_PPM
+        and wanted_per_day <= 4 * (DAY_S // fit.every_s) <= 16 * wanted_per_day
+    ]
+    if near:
+        return min(near, key=lambda item: item[0])[1]
+    if fits:
+        return min(fits, key=lambda item: item[:2])[2]
+    # Less than half a byte a day: the least that can be said.
+    return Fit(every_s=DAY_S, up_bytes=1, down_bytes=0)
 
 
 def error_ppm(got: int | Fraction, wanted: int | Fraction) -> int:

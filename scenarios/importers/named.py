@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scenarios.importers.portal import open_tally, take
@@ -70,7 +69,7 @@ def named_rows(
     waiting = options.header != "absent"
 
     def pick(record: Record, tally: Tally) -> bool:
-        return use(replace(record, fields=tuple(record.fields[i] for i in order)), tally)
+        return use(record._replace(fields=tuple(record.fields[i] for i in order)), tally)
 
     for record in csv_source.records():
         if waiting and record.fields:
@@ -86,11 +85,12 @@ def named_rows(
 def _header(record: Record, columns: tuple[str, ...], file: str) -> tuple[int, ...]:
     """Return where each of ``columns`` stands."""
     names = [name.strip() for name in record.fields]
+    others = [name for name in names if name not in columns]
     problems = []
     for column in columns:
         if names.count(column) == 1:
             continue
-        near = difflib.get_close_matches(column, names, n=1, cutoff=0.6)
+        near = difflib.get_close_matches(column, others, n=1, cutoff=0.6)
         values = {
             "column": column,
             "found": names.count(column),

@@ -80,7 +80,7 @@ class ImportOptions:
     seed: int = 1
     start: dt.datetime | None = None
     days: int | None = None
-    """None: the importer's default (7 days of usage, 1 day otherwise, all of a demand curve)."""
+    """None: 1 day, or all of a demand curve."""
     encoding: Encoding = "auto"
     header: Header = "auto"
     strict: bool = False

@@ -60,17 +60,16 @@ def take(record: Record, columns: int, tally: Tally, use: Callable[[Record, Tall
     try:
         used = _whole(record, columns) and use(record, tally)
     except BadField as bad:
-        if record.last_line > record.line:
-            # Most often the quote of an earlier field never closed, so the field itself misleads.
-            tally.bad("VPG1312", record.line, last_line=record.last_line)
-            return
         tally.bad(bad.code, record.line, record.column(bad.column), bad.path, **bad.values)
         return
     tally.counts["rows_used" if used else "rows_outside"] += 1
 
 
 def _whole(record: Record, columns: int) -> bool:
-    """Return True; raise ``BadField`` for a row that is no CSV or has too few or many columns."""
+    """Return True; raise ``BadField`` for what is no CSV, runs over lines or has other columns."""
+    if record.last_line > record.line:
+        # No field of these files has a line break: a quote did not close and took rows along.
+        raise BadField("VPG1312", 0, "", last_line=record.last_line)
     if record.broken:
         raise BadField("VPG1311", 0, "", reason=record.broken)
     if len(record.fields) != columns:

@@ -7,7 +7,6 @@ importers.
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,7 @@ def write_import(imported: Imported, out_dir: Path, *, force: bool = False) -> l
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         for target, data in targets.items():
-            beside[target] = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+            beside[target] = target.with_name(f".{target.name}.{os.getpid()}.tmp")
             _write_synced(beside[target], data)
         for target, temporary in beside.items():
             temporary.replace(target)
@@ -75,7 +74,7 @@ def write_import(imported: Imported, out_dir: Path, *, force: bool = False) -> l
 
 
 def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
+    with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -56,7 +56,7 @@ class Tally:
             Problem(
                 code="VPG1314",
                 place=Place(file=self.file),
-                values={"code": code, "more": count - self.problems_max, "count": count},
+                values={"number": code, "more": count - self.problems_max, "count": count},
             )
             for code, count in sorted(self.seen.items())
             if count > self.problems_max
@@ -71,7 +71,7 @@ class Tally:
             f"every row of the import is counted once: {dict(self.counts)}",
         )
         if not usable:
-            values = {"rows_read": self.counts["rows_read"], "rows_bad": self.counts["rows_bad"]}
+            values = {part: self.counts[part] for part in ("rows_read", "rows_bad", "rows_outside")}
             none = Problem(code="VPG1313", place=Place(file=self.file), values=values)
             raise InputError([*self.problems(), none])
         if strict and self.counts["rows_bad"]:

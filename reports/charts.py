@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vpg.rating.charges import ChargeRow
     from vpg.results import RunResult
 
-SHOWN_MAX = 6
+SHOWN_MAX = 4
 """Most VPGs in one chart; the worst ones are shown and the chart says so."""
 NAMES = ("chart-requests", "chart-lines", "chart-delay", "chart-charges")
 

@@ -32,17 +32,20 @@ if TYPE_CHECKING:
 _OFF_SCALE = 3
 """A limit more than this many times the data is written instead of drawn."""
 _MICRO = 1_000_000
-_ROOM = 1.3
-"""Axis height over the largest value: room for the legend above the data."""
-_TITLE_MAX = 60
+_ROOM = 1.15
+"""Axis height over the largest value: room for a remark above the data."""
+_LEGEND_COLUMNS = 4
+_TITLE_MAX, _HEADING_MAX, _HEADING_MAX_NARROW = 60, 80, 30
 _ONE_OFF = ("contract_fee_", "change_fee_")
-_DELAY_TICKS_US = (
-    *(10**k for k in range(8)),
-    *(n * MINUTE_US for n in (1, 10)),
-    *(n * HOUR_US for n in (1, 10, 100)),
-)
-_DELAY_TICKS_FEW_US = (1, 1_000, SECOND_US, MINUTE_US, HOUR_US, 100 * HOUR_US)
-_DELAY_TICKS_MAX = 8
+_DELAY_LADDERS_US = (
+    (1, 1_000, SECOND_US, MINUTE_US, HOUR_US, 100 * HOUR_US),
+    (*(10**k for k in range(8)), *(n * MINUTE_US for n in (1, 10)),
+     *(n * HOUR_US for n in (1, 10, 100))),
+    (*(n * 10**k for k in range(7) for n in (1, 2, 5)), 10 * SECOND_US, 30 * SECOND_US,
+     *(n * MINUTE_US for n in (1, 2, 5, 10, 30)), *(n * HOUR_US for n in (1, 2, 5, 10, 24, 100))),
+)  # fmt: skip
+"""Places of ticks, from coarse to fine; the coarsest with enough of them in view is used."""
+_DELAY_TICKS_MIN = 4
 _FEW = 48
 """Up to this many hours each one is a marked point."""
 
@@ -62,30 +65,34 @@ class Page:
         """Return the scenario's title for a heading, with every character drawable."""
         variant = f" [{self.scenario.variant}]" if self.scenario.variant else ""
         words = printable(f"{self.scenario.title or self.scenario.name}{variant}", self.lang)
-        return words if len(words) <= _TITLE_MAX else f"{words[: _TITLE_MAX - 1]}…"
+        return _cut(words, _TITLE_MAX)
 
-    def heading(self, vpg: Vpg) -> str:
-        """Return what stands over the panels of ``vpg``: its id, type and size over the run."""
+    def heading(self, vpg: Vpg, *, narrow: bool) -> str:
+        """Return what stands over the panels of ``vpg``: its id, types and sizes of the run."""
         known = configs(self.scenario, self.catalogue, vpg)
         kinds = [f"Type-{c.type} {label('size', c.size, self.lang) if c.size else ''}".strip()
                  for c in known]  # fmt: skip
-        return f"{printable(vpg.id, self.lang)} ({' → '.join(dict.fromkeys(kinds))})"
+        most = _HEADING_MAX_NARROW if narrow else _HEADING_MAX
+        name = _cut(printable(vpg.id, self.lang), most // 2)
+        return f"{name} ({_cut(' → '.join(dict.fromkeys(kinds)), most - len(name))})"
 
 
 def requests(page: Page, series: Sequence[VpgSeries]) -> Figure:
     """Return the chart of busiest seconds against the limit and of requests by outcome."""
-    figure, grid = _grid(len(series))
+    figure, grid = _grid(page)
     for vpg, one, (peak, volume) in zip(page.vpgs, series, _pairs(grid, len(series)), strict=True):
         unit = "minute" if one.width_us < HOUR_US else "hour"
-        edges = one.edges_us()
-        peak.set_title(page.heading(vpg), loc="left")
+        peak.set_title(page.heading(vpg, narrow=len(series) > 1), loc="left")
         peak.set_ylabel(text(f"chart.requests_peak_{unit}", page.lang))
-        peak.fill_between(
-            edges, _closed(one.rate_peak_per_s), step="post", color=ax.SKY, alpha=0.55, lw=0
-        )
-        peak.step(edges, _closed(one.rate_peak_per_s), where="post", color=ax.BLUE, lw=0.9,
-                  label=text("chart.busiest", page.lang))  # fmt: skip
-        ax.limit_line(peak, edges, one.rate_limit, "chart.limit_rate", page.lang)
+        under = [
+            value if limit is None else min(value, limit)
+            for value, limit in zip(one.rate_peak_per_s, one.rate_limit, strict=True)
+        ]
+        _bars(peak, one, [0] * one.bins, under, colour=ax.BLUE)
+        if under != list(one.rate_peak_per_s):
+            over = text("chart.over_limit", page.lang)
+            _bars(peak, one, under, one.rate_peak_per_s, colour=ax.RED, name=over)
+        ax.limit_line(peak, one.edges_us(), one.rate_limit, "chart.limit_rate", page.lang)
         tops = [*one.rate_peak_per_s, *(x for x in one.rate_limit if x is not None), 1]
         peak.set_ylim(0, max(tops) * _ROOM)
         if not any(one.attempts):
@@ -94,27 +101,25 @@ def requests(page: Page, series: Sequence[VpgSeries]) -> Figure:
             ax.remark(peak, text("chart.uncapped_rate", page.lang, type=vpg.type))
         _volume(page, one, volume, unit)
         for axes in (peak, volume):
+            ax.legend(axes)
             ax.whole_numbers(axes)
     return _finish(page, figure, grid, "chart.requests_title", series[0].width_us)
 
 
 def _volume(page: Page, one: VpgSeries, axes: Axes, unit: str) -> None:
-    edges = one.edges_us()
-    both = [a + t for a, t in zip(one.accepted, one.throttled, strict=True)]
+    """Draw the requests of each bin by outcome; the whole height is what was offered."""
     axes.set_ylabel(text(f"chart.requests_{unit}", page.lang))
-    axes.fill_between(
-        edges, _closed(one.accepted), step="post", color=ax.SKY, lw=0,
-        label=text("chart.accepted", page.lang),
-    )  # fmt: skip
-    if any(one.throttled):
-        axes.fill_between(
-            edges, _closed(one.accepted), _closed(both), step="post", color=ax.RED, lw=0,
-            label=text("chart.throttled", page.lang),
-        )  # fmt: skip
-    axes.step(edges, _closed(one.attempts), where="post", color=ax.BLACK, lw=0.7,
-              label=text("chart.offered", page.lang))  # fmt: skip
-    seconds = one.width_us // SECOND_US
-    limits = [None if x is None else x * seconds for x in one.rate_limit]
+    both = [a + t for a, t in zip(one.accepted, one.throttled, strict=True)]
+    layers = (
+        ("accepted", [0] * one.bins, list(one.accepted), ax.BLUE),
+        ("throttled", list(one.accepted), both, ax.RED),
+        ("failed", both, list(one.attempts), ax.GREY),
+    )
+    for name, low, high, colour in layers:
+        if name == "accepted" or low != high:
+            words = text(f"chart.{name}", page.lang)
+            _bars(axes, one, low, high, colour=colour, name=words)
+    limits = [None if x is None else x * (one.width_us // SECOND_US) for x in one.rate_limit]
     top = max(*one.attempts, 1)
     known = [x for x in limits if x is not None]
     axes.set_ylim(0, top * _ROOM)
@@ -122,26 +127,26 @@ def _volume(page: Page, one: VpgSeries, axes: Axes, unit: str) -> None:
         ax.remark(axes, text(f"chart.limit_above_{unit}", page.lang, limit=known[-1]))
     elif known:
         shown = [x if x is not None and x <= top * _OFF_SCALE else None for x in limits]
-        ax.limit_line(axes, edges, shown, f"chart.limit_volume_{unit}", page.lang)
+        ax.limit_line(axes, one.edges_us(), shown, f"chart.limit_volume_{unit}", page.lang)
         axes.set_ylim(0, max(top, *(x or 0 for x in shown)) * _ROOM)
-    _legend(axes)
 
 
 def lines(page: Page, series: Sequence[VpgSeries]) -> Figure:
     """Return the chart of lines online against the cap, and of attaches refused by it."""
-    figure, grid = _grid(len(series))
+    figure, grid = _grid(page)
     for vpg, one, (online, refused) in zip(
         page.vpgs, series, _pairs(grid, len(series)), strict=True
     ):
         unit = "minute" if one.width_us < HOUR_US else "hour"
-        edges = one.edges_us()
-        online.set_title(page.heading(vpg), loc="left")
+        online.set_title(page.heading(vpg, narrow=len(series) > 1), loc="left")
         online.set_ylabel(text(f"chart.lines_{unit}", page.lang))
-        online.fill_between(edges, _closed(one.lines_peak), step="post", color=ax.SKY, lw=0,
-                            label=text("chart.lines", page.lang))  # fmt: skip
+        flat = [0] * one.bins
+        _bars(online, one, flat, one.lines_peak, colour=ax.SKY)
         if any(one.ghosts_peak):
-            online.step(edges, _closed(one.ghosts_peak), where="post", color=ax.ORANGE, lw=1.4,
-                        label=text("chart.ghosts", page.lang))  # fmt: skip
+            online.step(
+                one.edges_us(), _closed(one.ghosts_peak), where="post", color=ax.BLACK, lw=1.2,
+                ls=":", label=text("chart.ghosts", page.lang),
+            )  # fmt: skip
         top = max(*one.lines_peak, 1)
         known = [x for x in one.lines_limit if x is not None]
         online.set_ylim(0, top * _ROOM)
@@ -150,11 +155,11 @@ def lines(page: Page, series: Sequence[VpgSeries]) -> Figure:
         elif min(known) > top * _OFF_SCALE:
             ax.remark(online, text("chart.limit_lines_above", page.lang, limit=known[-1]))
         else:
-            ax.limit_line(online, edges, one.lines_limit, "chart.limit_lines", page.lang)
+            ax.limit_line(online, one.edges_us(), one.lines_limit, "chart.limit_lines", page.lang)
             online.set_ylim(0, max(top, *known) * _ROOM)
-        _legend(online)
+        ax.legend(online)
         refused.set_ylabel(text(f"chart.refused_{unit}", page.lang))
-        refused.fill_between(edges, _closed(one.refused), step="post", color=ax.RED, lw=0)
+        _bars(refused, one, flat, one.refused, colour=ax.RED)
         refused.set_ylim(0, max(*one.refused, 1) * _ROOM)
         if not any(one.refused):
             ax.remark(refused, text("chart.no_refused", page.lang))
@@ -163,25 +168,48 @@ def lines(page: Page, series: Sequence[VpgSeries]) -> Figure:
     return _finish(page, figure, grid, "chart.lines_title", series[0].width_us)
 
 
+def _bars(
+    axes: Axes,
+    one: VpgSeries,
+    low: Sequence[int],
+    high: Sequence[int],
+    *,
+    colour: str,
+    name: str = "",
+) -> None:
+    """Fill each bin from ``low`` to ``high``; a thin edge keeps single minutes visible."""
+    axes.fill_between(
+        one.edges_us(),
+        _closed(low),
+        _closed(high),
+        where=[a != b for a, b in zip(_closed(low), _closed(high), strict=True)],
+        step="post",
+        facecolor=colour,
+        edgecolor=colour,
+        lw=0.4,
+        label=name or None,
+    )
+
+
 def delays(page: Page) -> Figure:
     """Return the chart of delay percentiles by the hour, on a log scale; 0 is drawn at 1 µs."""
-    figure, grid = ax.new_figure(len(page.vpgs), 1, 3.4 if len(page.vpgs) == 1 else 2.0)
+    figure, grid = ax.new_figure(
+        len(page.vpgs), 1, 3.4 if len(page.vpgs) == 1 else 2.0, len(page.notes)
+    )
     known = [delay_hours(page.result, vpg.id) for vpg in page.vpgs]
     every = [us for hours in known for h in hours for us in (h.p50_us, h.p99_us, h.max_us)]
     low, high = max(1, min(every, default=1)), max(1, max(every, default=_MICRO))
     for vpg, hours, (axes,) in zip(page.vpgs, known, grid, strict=True):
-        axes.set_title(page.heading(vpg), loc="left")
+        axes.set_title(page.heading(vpg, narrow=False), loc="left")
         axes.set_ylabel(text("chart.delay", page.lang))
         axes.set_yscale("log")
-        axes.set_ylim(low * 0.5, high * (8 if len(page.vpgs) == 1 else 30))
-        ticks = [us for us in _DELAY_TICKS_US if low * 0.5 <= us <= high * 3]
-        if len(ticks) > _DELAY_TICKS_MAX:
-            ticks = [us for us in ticks if us in _DELAY_TICKS_FEW_US]
+        axes.set_ylim(low * 0.5, high * 3)
+        ticks = _delay_ticks(low * 0.5, high * 3)
         axes.set_yticks(ticks, [_delay_label(us, page.lang) for us in ticks])
         axes.yaxis.set_minor_locator(_no_ticks())
         _delay_lines(page, axes, hours)
         if hours:
-            _legend(axes, columns=3)
+            ax.legend(axes)
         else:
             ax.remark(axes, text("chart.no_delay", page.lang))
     return _finish(page, figure, grid, "chart.delay_title", HOUR_US)
@@ -195,17 +223,26 @@ def _delay_lines(page: Page, axes: Axes, hours: Sequence[DelayHour]) -> None:
         middles.append(at_us + HOUR_US // 2)
         gaps.append(known.get(at_us))
     few = len(middles) <= _FEW
-    for name, colour, mark in (
-        ("max", ax.RED, "^"),
-        ("p99", ax.ORANGE, "s"),
-        ("p50", ax.BLUE, "o"),
+    for name, colour, mark, size, width in (  # the wider ones lie below and stay visible
+        ("max", ax.RED, "^", 8, 2.8),
+        ("p99", ax.ORANGE, "s", 5, 1.6),
+        ("p50", ax.BLUE, "o", 4, 1.2),
     ):
         values = [
             float("nan") if hour is None else float(max(1, getattr(hour, f"{name}_us")))
             for hour in gaps
         ]
-        axes.plot(middles, values, color=colour, marker=mark if few else "", ms=4,
+        axes.plot(middles, values, color=colour, marker=mark if few else "", ms=size, mfc="none", lw=width if not few else 1.2,
                   label=text(f"chart.delay_{name}", page.lang))  # fmt: skip
+
+
+def _delay_ticks(low: float, high: float) -> list[int]:
+    ticks: list[int] = []
+    for ladder in _DELAY_LADDERS_US:
+        ticks = [us for us in ladder if low <= us <= high]
+        if len(ticks) >= _DELAY_TICKS_MIN:
+            break
+    return ticks
 
 
 def _delay_label(us: int, lang: str) -> str:
@@ -214,7 +251,7 @@ def _delay_label(us: int, lang: str) -> str:
 
 def charges(page: Page, rows: Sequence[ChargeRow]) -> Figure:
     """Return the chart of the hourly charge by bill item and of the running total of each month."""
-    figure, grid = ax.new_figure(2, 1, 2.5)
+    figure, grid = ax.new_figure(2, 1, 2.5, len(page.notes))
     (hourly,), (running,) = grid
     start, count = _hours(page)
     fees, items, cumulative, unpriced = _charge_series(rows, start, count)
@@ -229,8 +266,9 @@ def charges(page: Page, rows: Sequence[ChargeRow]) -> Figure:
         )  # fmt: skip
         base = top
     hourly.set_ylabel(text("chart.charges_hour", page.lang))
-    hourly.set_ylim(0, max(*base, 1) * (_ROOM + 0.15 * (len(order) // 4)))
-    _legend(hourly, columns=4)
+    hourly.set_ylim(0, max(*base, 1) * (_ROOM + 0.12 * -(-len(order) // _LEGEND_COLUMNS)))
+    if order:
+        hourly.legend(loc="upper left", ncols=_LEGEND_COLUMNS, borderaxespad=0.2)
     remarks = _fee_remarks(fees, page.lang)
     if unpriced:
         names = ", ".join(label("item", item, page.lang) for item in unpriced)
@@ -240,7 +278,7 @@ def charges(page: Page, rows: Sequence[ChargeRow]) -> Figure:
     yen = [micro / _MICRO for micro in cumulative]
     _running(page, running, edges, yen)
     if remarks:
-        ax.remark(running, "\n".join(remarks), place=(0.99, 0.22 + 0.1 * len(remarks)))
+        ax.remark(running, "\n".join(remarks), left=True)
     for axes in (hourly, running):
         ax.whole_numbers(axes)
     return _finish(page, figure, grid, "chart.charges_title", HOUR_US)
@@ -248,7 +286,7 @@ def charges(page: Page, rows: Sequence[ChargeRow]) -> Figure:
 
 def _running(page: Page, axes: Axes, edges: Sequence[int], yen: Sequence[float]) -> None:
     axes.set_ylabel(text("chart.charges_month", page.lang))
-    axes.set_ylim(0, max(*yen, 1) * _ROOM)
+    axes.set_ylim(0, max(*yen, 1) * (_ROOM + 0.2))
     begin = 0
     for i in range(1, len(yen) + 1):
         if i < len(yen) and month_start(edges[i]) == month_start(edges[i - 1]):
@@ -324,9 +362,11 @@ def _no_ticks() -> Locator:
     return NullLocator()
 
 
-def _grid(vpgs: int) -> tuple[Figure, list[list[Axes]]]:
+def _grid(page: Page) -> tuple[Figure, list[list[Axes]]]:
     """Return two panels a VPG: one above the other for one VPG, side by side for several."""
-    return ax.new_figure(2, 1, 2.5) if vpgs == 1 else ax.new_figure(vpgs, 2, 1.9)
+    if len(page.vpgs) == 1:
+        return ax.new_figure(2, 1, 2.5, len(page.notes))
+    return ax.new_figure(len(page.vpgs), 2, 1.9, len(page.notes))
 
 
 def _pairs(grid: list[list[Axes]], vpgs: int) -> list[tuple[Axes, Axes]]:
@@ -340,11 +380,6 @@ def _closed(values: Sequence[float]) -> list[float]:
     return [*values, values[-1]]
 
 
-def _legend(axes: Axes, columns: int = 3) -> None:
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="upper left", ncols=columns, borderaxespad=0.2, columnspacing=1.2)
-
-
 def _finish(
     page: Page, figure: Figure, grid: list[list[Axes]], title: str, width_us: int
 ) -> Figure:
@@ -353,6 +388,9 @@ def _finish(
     for axes in grid[-1]:
         ax.time_axis(axes, start, end, page.lang, narrow=len(grid[-1]) > 1)
         axes.set_xlabel(text("chart.time", page.lang, start=moment(start, page.lang)))
-    head = text(title, page.lang, name=page.name())
-    figure.suptitle("\n".join((head, *page.notes)), fontsize=11 if not page.notes else 10)
+    ax.heading(figure, text(title, page.lang, name=page.name()), page.notes)
     return figure
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[: most - 1]}…"

@@ -228,9 +228,7 @@ def _tell_weekday(first_day: dt.date, options: DemandOptions, tally: Tally) -> N
     near = options.rebase + dt.timedelta(days=days)
     values: dict[str, object] = {
         "first": first_day.isoformat(),
-        "first_weekday": first_day.strftime("%A"),
         "rebase": options.rebase.isoformat(),
-        "rebase_weekday": options.rebase.strftime("%A"),
         "near": near.isoformat(),
     }
     tally.tell("VPG1340", 0, 1, "--rebase", **values)

@@ -102,7 +102,7 @@ def import_usage(source: Path | bytes, options: UsageOptions) -> Imported:
         comments=(
             f"Made by `vpg import usage` from {tally.counts['rows_used']} rows; no line is named.",
             "Fleets: lines of one plan and usage class (mean bytes a day: silent 0, light below",
-            "1 MB, medium below 100 MB, heavy). Every line of a fleet moves the fleet's mean bytes.",
+            "1 MB, medium below 100 MB, heavy). Every line moves its fleet's mean bytes.",
             f"The file tells no directions: {options.up_percent} % goes up.",
         ),
     )

@@ -200,6 +200,42 @@ def test_later_user_tables_win_over_earlier_ones_only_with_replace(tmp_path: Pat
     assert load_catalogue([first, third]).price_micro_yen("vpg_g", APRIL_2026_US) == 3 * YEN
 
 
+@pytest.mark.parametrize(("day", "codes"), [("03-31", ["VPG1115"]), ("04-01", [])])
+def test_a_table_may_follow_one_that_ends_from_the_next_day_on(
+    tmp_path: Path, day: str, codes: list[str]
+) -> None:
+    row = '[[price]]\nitem = "vpg_g"\nvalue = {}\nunit = "yen/h"\n'
+    ending = USER_HEAD + "valid_until = 2026-03-31\n" + row.format(1)
+    first = table_file(tmp_path, ending, "first.toml")
+    text = f"effective_from = 2026-{day}\n" + row.format(2)
+    second = table_file(tmp_path, text, "second.toml")
+    found = []
+    try:
+        assert load_catalogue([first, second]).price_micro_yen("vpg_g", APRIL_2026_US) == 2 * YEN
+    except InputError as error:
+        found = [problem.code for problem in error.problems]
+    assert found == codes
+
+
+def test_a_figure_withdrawn_since_need_not_be_replaced(tmp_path: Path) -> None:
+    row = '[[price]]\nitem = "vpg_g"\nvalue = {}\nunit = "yen/h"\neffective_from = {}\n'
+    withdrawn = row.format(1, "2020-01-01") + row.format('"unknown"', "2023-01-01")
+    first = table_file(tmp_path, withdrawn, "first.toml")
+    second = table_file(tmp_path, row.format(2, "2025-01-01"), "second.toml")
+    catalogue = load_catalogue([first, second])
+    assert catalogue.price_micro_yen("vpg_g", utc_us(2024, 1, 1)) is None
+    assert catalogue.price_micro_yen("vpg_g", APRIL_2026_US) == 2 * YEN
+
+
+def test_a_replaced_entry_of_the_same_day_is_gone(tmp_path: Path) -> None:
+    text = (
+        "effective_from = 2019-10-01\nreplace = true\n"
+        '[[price]]\nitem = "vpn"\nvalue = 9\nunit = "yen/h"\n'
+    )
+    own = [e.value for e in with_table(tmp_path, text).entries() if e.item == "vpn"]
+    assert own == [9 * YEN]
+
+
 def test_user_versions_of_one_item_follow_each_other(tmp_path: Path) -> None:
     row = '[[price]]\nitem = "vpg_f"\nvalue = {}\nunit = "yen/h"\neffective_from = {}\n'
     text = row.format(7, "2026-04-02") + row.format(5, "2026-03-01")

@@ -130,6 +130,11 @@ def test_extras_take_the_most_of_the_hour_over_its_rows() -> None:
     }
 
 
+def test_inspected_lines_are_the_most_of_the_hours_rows() -> None:
+    rows = [hour_row(inspection_on=1, lines_inspected=n, config_seq=n) for n in (9, 10_001, 7)]
+    assert owed(*rows)["junction_inspection"] == 2
+
+
 def test_one_off_fees_are_counted_even_where_the_vpg_did_not_exist() -> None:
     first = hour_row(one_off="contract_fee_c,change_fee_d")
     gone = hour_row(config_seq=1, vpg_exists=0, fixed_ip_sets=9, one_off="contract_fee_c")

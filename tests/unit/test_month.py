@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support_rating import APRIL_2026_US, hour_row, utc_us, with_table
+from vpg.billing.money import yen_text
 from vpg.billing.month import bill_csv, bill_document, bill_months, month_to_date
 from vpg.catalogue.load import load_catalogue
 from vpg.errors import InputError
@@ -154,6 +155,14 @@ def test_an_item_whose_price_changed_is_shown_at_each_price(tmp_path: Path) -> N
     ]
     assert bill.tax_excluded_yen == 1_295  # 750 + 544.5
     assert bill.tax_included_yen == 1_424  # 1,423.95
+
+
+@pytest.mark.parametrize(
+    ("micro_yen", "text"),
+    [(0, "0"), (1, "0.000001"), (10, "0.00001"), (16_500_000, "16.5"), (10**9, "1000")],
+)
+def test_yen_are_exact_decimal_text(micro_yen: int, text: str) -> None:
+    assert yen_text(micro_yen) == text
 
 
 def test_no_charges_make_an_empty_complete_bill() -> None:

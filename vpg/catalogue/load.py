@@ -158,8 +158,6 @@ def _known(entry: Entry) -> bool:
 def _meets(entry: Entry, first: Row, before: list[Entry]) -> bool:
     """Tell whether ``entry`` is in force on or after the day that ``first`` begins."""
     begins = first.entry.effective_from
-    if entry.effective_from >= begins:
-        return True
     replaced = any(entry.effective_from < e.effective_from <= begins for e in before)
     return not replaced and (entry.valid_until is None or entry.valid_until >= begins)
 

@@ -8,11 +8,12 @@ test, so that none is blind.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     Rule = Callable[[str], list[str]]
 
@@ -36,8 +37,9 @@ _HOSTS = (
 _MACHINE_PATHS = r"(?<![\w.<~/])/(work|tmp|root|home|opt|farm|Users)/|\bfarm-\w"
 
 
-def _nodes(text: str) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(text))
+@functools.cache
+def _nodes(text: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(text)))
 
 
 def _lines_matching(text: str, pattern: str, flags: int = 0) -> list[str]:

@@ -38,7 +38,8 @@ def committed() -> tuple[str, ...]:
 
 
 def read(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
+    """Return a file's text; data in another encoding is looked at as far as it can be."""
+    return (ROOT / name).read_text(encoding="utf-8", errors="replace")
 
 
 def python(*starts: str) -> list[str]:

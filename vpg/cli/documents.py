@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from vpg.cli.terminal import sound
 from vpg.text import message
 
 if TYPE_CHECKING:
@@ -143,9 +144,9 @@ def problem_part(problem: Problem) -> ProblemPart:
     """Return ``problem`` for a document."""
     return ProblemPart(
         code=problem.code,
-        place=str(problem.place) if problem.place else "",
-        path=problem.path,
-        message=message(problem.code, "en", **problem.values),
+        place=sound(str(problem.place) if problem.place else ""),
+        path=sound(problem.path),
+        message=sound(message(problem.code, "en", **problem.values)),
     )
 
 

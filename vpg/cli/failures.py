@@ -5,15 +5,15 @@ Owns: the mapping and the crash file. Does not own: texts (``vpg/messages``).
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import tempfile
 import traceback
 from typing import TYPE_CHECKING
 
+from vpg.cli.files import DISK_FULL
 from vpg.cli.grammar import UsageComplaint, complaint_as_problem
-from vpg.errors import EnsureError, ExitCode, InputError, Place, Problem, UsageError, VpgError
+from vpg.errors import EnsureError, ExitCode, InputError, Problem, UsageError, VpgError
 from vpg.text import render
 
 if TYPE_CHECKING:
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
     from vpg.cli.terminal import Terminal
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
-
 
 def report(failure: Exception, terminal: Terminal) -> ExitCode:
     """Tell ``failure`` through ``terminal`` and return the exit code that belongs to it."""
+    try:
+        return _report(failure, terminal)
+    except Exception as second:  # noqa: BLE001 - the text of a problem may be at fault itself
+        return _report(second, terminal)
+
+
+def _report(failure: Exception, terminal: Terminal) -> ExitCode:
     exit_code, problems = _problems_of(failure)
+    lines = [render(problem, terminal.lang) for problem in problems]
+    if len(problems) > 1:
+        lines.append(terminal.word("problem_count", count=len(problems)))
     if terminal.as_json:
         from vpg.cli.documents import error_document
 
         terminal.document(error_document(exit_code, problems))
-    tell(problems, terminal)
+    for line in lines:
+        terminal.complain(line)
     return exit_code
-
-
-def tell(problems: Sequence[Problem], terminal: Terminal) -> None:
-    """Print every problem to stderr, one a line, and their number when there are several."""
-    for problem in problems:
-        terminal.complain(render(problem, terminal.lang))
-    if len(problems) > 1:
-        terminal.complain(terminal.word("problem_count", count=len(problems)))
 
 
 def _problems_of(failure: Exception) -> tuple[ExitCode, Sequence[Problem]]:
@@ -60,21 +60,14 @@ def _problems_of(failure: Exception) -> tuple[ExitCode, Sequence[Problem]]:
             answer = ExitCode.UNEXPECTED, [Problem(code="VPG1091", values=values)]
         case MemoryError():
             answer = ExitCode.PARTIAL, [Problem(code="VPG1092")]
-        case OSError(errno=number) if number in (*_FULL, *_CANNOT_WRITE):
-            answer = _of_the_disk(failure)
+        case OSError(errno=number) if number in DISK_FULL:
+            values = {"reason": failure.strerror or str(failure)}
+            answer = ExitCode.PARTIAL, [Problem(code="VPG1025", values=values)]
         case _:
             values = {"kind": type(failure).__name__, "text": _short(failure)}
             values["file"] = _crash_file(failure)
             answer = ExitCode.UNEXPECTED, [Problem(code="VPG1090", values=values)]
     return answer
-
-
-def _of_the_disk(failure: OSError) -> tuple[ExitCode, Sequence[Problem]]:
-    place = Place(file=os.fsdecode(failure.filename)) if failure.filename else None
-    reason = {"reason": failure.strerror or str(failure)}
-    if failure.errno in _FULL:
-        return ExitCode.PARTIAL, [Problem(code="VPG1025", place=place, values=reason)]
-    return ExitCode.INVALID_INPUT, [Problem(code="VPG1023", place=place, values=reason)]
 
 
 def _short(failure: Exception) -> str:

@@ -6,6 +6,7 @@ Owns: refusal to overwrite, and the write beside with a rename. Does not own: ru
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
@@ -18,13 +19,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def write_new(files: Mapping[Path, bytes], *, force: bool) -> None:
     """Write ``files``; each appears whole or not at all.
 
     Raises ``InputError`` with VPG1022 for every file that exists already with other content
-    (unless ``force``) before anything is written, and ``OSError`` when the disk refuses; then none
-    of the new files remains.
+    (unless ``force``) before anything is written, with VPG1023 when a place cannot be written, and
+    ``OSError`` when the disk is full; then none of the new files remains.
     """
+    try:
+        _write_all(files, force=force)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        place = Place(file=str(error.filename or next(iter(files))))
+        values = {"reason": error.strerror or str(error)}
+        raise InputError([Problem(code="VPG1023", place=place, values=values)]) from error
+
+
+def _write_all(files: Mapping[Path, bytes], *, force: bool) -> None:
     existing = [path for path in files if path.exists() or path.is_symlink()]
     same = [path for path in existing if path.is_file() and path.read_bytes() == files[path]]
     taken = [path for path in existing if path not in same and (not force or path.is_dir())]

@@ -1,8 +1,9 @@
 """The command ``vpg``: parse, run one command, answer with its exit code.
 
 Owns: the entry point and the last line of defence: whatever happens inside, no traceback reaches a
-person. Does not own: commands (their modules import the rest of the house only inside command
-bodies, so that ``vpg --help`` stays quick).
+person. Does not own: commands. This module imports only what catches signals, and commands import
+the rest of the house inside their bodies, so that ``vpg --help`` stays quick and Ctrl-C clean from
+the first moments on.
 """
 
 from __future__ import annotations
@@ -10,26 +11,31 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from vpg.cli import failures, stopping
-from vpg.cli.terminal import Terminal, prepare_streams
-from vpg.errors import ExitCode, InputError
+from vpg.cli import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vpg.cli.terminal import Terminal
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` (without the program's name) say; return the exit code."""
-    terminal = Terminal.of_arguments(arguments)
     try:
-        return _answer(arguments, terminal)
+        from vpg.cli import failures
+        from vpg.cli.terminal import Terminal
+
+        terminal = Terminal.of_arguments(arguments)
+        try:
+            return _answer(arguments, terminal)
+        except Exception as failure:  # noqa: BLE001 - the last line of defence
+            return int(failures.report(failure, terminal))
     except stopping.Stopped as stopped:
         return stopped.exit_code
-    except Exception as failure:  # noqa: BLE001 - the last line of defence
-        return int(failures.report(failure, terminal))
 
 
 def _answer(arguments: Sequence[str], terminal: Terminal) -> int:
+    from vpg.errors import ExitCode, InputError
     from vpg.shadow import check_shadowing
 
     foreign = check_shadowing()
@@ -45,9 +51,11 @@ def _answer(arguments: Sequence[str], terminal: Terminal) -> int:
 
 def main() -> None:
     """Run ``vpg`` on this process's arguments and exit."""
-    prepare_streams()
     try:
         stopping.install()
+        from vpg.cli.terminal import prepare_streams
+
+        prepare_streams()
         code = run(sys.argv[1:])
     except stopping.Stopped as stopped:
         code = stopped.exit_code

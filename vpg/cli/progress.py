@@ -42,9 +42,6 @@ class Reached(Protocol):
         """Events handled."""
 
 
-Show = "Callable[[Reached], None]"
-
-
 class _Pace:
     """Speed and time left of one run."""
 
@@ -104,6 +101,7 @@ def _words(terminal: Terminal, pace: _Pace, reached: Reached) -> str:
 
 def _lines(terminal: Terminal) -> Callable[[Reached], None]:
     pace = _Pace()
+    terminal.note(terminal.word("run_simulating"))
 
     def show(reached: Reached) -> None:
         if pace.due(LINE_EVERY_S):

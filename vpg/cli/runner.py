@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vpg.cli.terminal import sound
 from vpg.errors import EnsureError, InputError, Place, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scenarios.objectives import ObjectiveResult
-
     from reports.document import Findings, Summary
     from scenarios.model import Scenario
+    from scenarios.objectives import ObjectiveResult
     from vpg.billing.month import Bill
     from vpg.catalogue.model import Catalogue
     from vpg.cli.options import Source
@@ -136,7 +136,9 @@ def check_out(out: Path) -> None:
     while not os.path.lexists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
     reason = ""
-    if not nearest.is_dir():
+    if sound(str(out)) != str(out):
+        reason = "the name is not valid text (UTF-8)"
+    elif not nearest.is_dir():
         reason = f"{nearest} is not a directory"
     elif not os.access(nearest, os.W_OK | os.X_OK):
         reason = f"{nearest}: permission denied"
@@ -167,9 +169,8 @@ def simulate(
 
 def account(loaded: Loaded, result: RunResult) -> Accounts:
     """Rate, bill, judge and explain ``result``."""
-    from scenarios.objectives import judge
-
     from reports.findings import findings
+    from scenarios.objectives import judge
     from vpg.billing.month import bill_months
     from vpg.rating.charges import rate_hours
     from vpg.rating.totals import totals
@@ -312,7 +313,7 @@ def _manifest(loaded: Loaded, document: Summary | None) -> dict[str, Any]:
     said = {} if document is None else msgspec.to_builtins(document)
     return {
         "scenario": scenario.name,
-        "source": request.source.ready_name or request.source.path.name,
+        "source": request.source.ready_name or sound(request.source.path.name),
         "source_sha256": hashlib.sha256(loaded.files[SCENARIO_FILE]).hexdigest(),
         "variant": scenario.variant,
         "overrides": list(scenario.overrides),
@@ -320,7 +321,7 @@ def _manifest(loaded: Loaded, document: Summary | None) -> dict[str, Any]:
         "catalogue": {
             "id": loaded.catalogue.id,
             "sha256": loaded.catalogue.sha256,
-            "files": [path.name for path in request.catalogue_files],
+            "files": [sound(path.name) for path in request.catalogue_files],
         },
         "assumptions": said.get("assumptions", []),
         "digest": said.get("digest", ""),

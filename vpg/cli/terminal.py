@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from vpg.cli.language import Lang, resolve, word
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
 
@@ -30,6 +30,15 @@ def clean(text: str) -> str:
     'a\\x1b[31mb'
     """
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def sound(text: str) -> str:
+    r"""Return ``text`` as valid Unicode: bytes of a file name that are none are written out.
+
+    >>> sound("a\udcff")
+    'a\\udcff'
+    """
+    return text.encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +108,22 @@ class Terminal:
         except BrokenPipeError:
             _silence()
 
+    def page(self, write: Callable[[Console], None]) -> None:
+        """Let ``write`` print a page of the result on a rich console on stdout."""
+        write(self.console())
+
     def console(self, *, stderr: bool = False) -> Console:
         """Return a rich console on stdout (or stderr) that respects colour."""
         from rich.console import Console
 
-        return Console(stderr=stderr, no_color=not self.color, highlight=False, soft_wrap=False)
+        class Pipe(Console):
+            """A console whose reader may go away; rich's own would end the process with 1."""
+
+            def on_broken_pipe(self) -> None:
+                """Go on in silence, so that the exit code stays the command's."""
+                _silence()
+
+        return Pipe(stderr=stderr, no_color=not self.color, highlight=False)
 
 
 def _print(text: str, stream: TextIO) -> None:

@@ -114,10 +114,9 @@ def _tell(done: Done, terminal: Terminal) -> None:
     else:
         from reports.terminal import print_summary
 
-        print_summary(terminal.console(), done.document, terminal.lang)
-    if done.why_partial:
+        terminal.page(lambda console: print_summary(console, done.document, terminal.lang))
+    if done.why_partial and terminal.as_json:
         terminal.note(terminal.word("run_partial", why=done.why_partial))
-    terminal.note(terminal.word("run_dir", path=done.run_dir))
 
 
 def _exit_code(done: Done, stop: StopFlag, *, fail_on_objectives: bool) -> int:

@@ -36,4 +36,4 @@ def show(
     if terminal.as_json:
         terminal.document(document)
     else:
-        print_summary(terminal.console(), document, terminal.lang)
+        terminal.page(lambda console: print_summary(console, document, terminal.lang))

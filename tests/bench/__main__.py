@@ -158,13 +158,14 @@ def seconds_of(arguments: tuple[str, ...], folder: Path) -> tuple[float, str]:
 def smallest_ready() -> str:
     """Return the name of the shipped scenario with the fewest line-hours."""
     from scenarios.loader import load_scenario
-    from scenarios.new import ready_names, ready_text
+    from scenarios.new import ready_names
     from vpg.catalogue.load import load_catalogue
 
     catalogue = load_catalogue()
+    folder = ROOT / "scenarios" / "ready"
 
     def line_us(name: str) -> int:
-        scenario = load_scenario(ready_text(name), catalogue=catalogue)
+        scenario = load_scenario(folder / f"{name}.yaml", catalogue=catalogue)
         return sum(fleet.lines for fleet in scenario.fleets) * (scenario.end_us - scenario.start_us)
 
     return min(ready_names(), key=lambda name: (line_us(name), name))

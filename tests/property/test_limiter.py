@@ -1,7 +1,8 @@
 """The limiter's promises, against oracles that share nothing with its arithmetic.
 
 The oracles: a fluid bucket in fractions, the virtual scheduling form of the generic cell rate
-algorithm (ITU-T I.371), and the promise itself ("in any closed interval of t at most burst + rate × t") taken as a rule.
+algorithm (ITU-T I.371), and the promise itself ("in any closed interval of t at most burst +
+rate × t") taken as a rule.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vpg.cli.commands import catalogue, imports, new, reference, run, show, validate
+from vpg.cli.commands import arrivals, catalogue, imports, new, reference, run, show, validate
 from vpg.cli.grammar import new_app, with_examples
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def application() -> Any:  # noqa: ANN401 - typer's own group
         imports.register,
         catalogue.register,
         show.register,
+        arrivals.register,
         reference.register,
     )
     for register in registers:

@@ -140,6 +140,27 @@ class SchemaDocument(Document, frozen=True, kw_only=True):
     json_schema: dict[str, object]
 
 
+class SendPart(Document, frozen=True, kw_only=True):
+    """One message as its device means to send it."""
+
+    intended_us: int
+    fleet: str
+    line: int
+    source: str
+    number: int
+    service: str
+    bytes_up: int
+    bytes_down: int
+
+
+class ArrivalsDocument(Document, frozen=True, kw_only=True):
+    """``vpg arrivals``: the intended sends in order of time."""
+
+    schema_version: Literal["vpgsim-arrivals-v1"] = "vpgsim-arrivals-v1"
+    scenario: str
+    sends: list[SendPart]
+
+
 def problem_part(problem: Problem) -> ProblemPart:
     """Return ``problem`` for a document."""
     return ProblemPart(

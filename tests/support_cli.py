@@ -81,6 +81,7 @@ def masked(text: str, *folders: Path) -> str:
     """Return ``text`` with what differs from run to run replaced by placeholders."""
     for folder in folders:
         text = text.replace(str(folder), "<TMP>")
+    text = text.replace(str(ROOT), "<ROOT>")
     for pattern, placeholder in _PLACEHOLDERS:
         text = re.sub(pattern, placeholder, text)
     return text

@@ -31,7 +31,7 @@ PAGES = {
         *("--set", "objectives=[{lines_peak_max: 3}]", "--set", "fleets[0].lines=20"),
     ),
     "validate": ("validate", "smallest"),
-    "validate-warns": ("validate", "smallest", "--set", "vpgs[0].type=G"),
+    "validate-warns": ("validate", "smallest", "--set", "vpgs=[{id: gate, type: G}]"),
     "new": ("new", "smallest", "--out", "mine.yaml"),
     "catalogue": ("catalogue", "--type", "G", "--at", "2026-04-01"),
     "mistakes": (

@@ -57,6 +57,7 @@ def main() -> None:
 
         prepare_streams()
         code = run(sys.argv[1:])
+        stopping.ignore()
     except stopping.Stopped as stopped:
         code = stopped.exit_code
     sys.exit(code)

@@ -87,4 +87,12 @@ def asked_to_stop(message: str) -> Iterator[StopFlag]:
         yield flag
     finally:
         for signum, handler in before.items():
-            signal.signal(signum, handler)
+            # The work of a process of our own is over: a signal comes too late to change a thing.
+            signal.signal(signum, signal.SIG_IGN if handler is _end_at_once else handler)
+
+
+def ignore() -> None:
+    """Let signals pass from now on: the exit code is decided."""
+    if threading.current_thread() is threading.main_thread():
+        for signum in _SIGNALS:
+            signal.signal(signum, signal.SIG_IGN)

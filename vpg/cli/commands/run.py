@@ -86,7 +86,7 @@ def run(
     )
     with stopping.asked_to_stop(terminal.word("stopping")) as stop:
         done = _run(request, terminal, stop)
-    _tell(done, terminal)
+        _tell(done, terminal)
     raise typer.Exit(_exit_code(done, stop, fail_on_objectives=fail_on_objectives))
 
 
@@ -96,7 +96,7 @@ def _run(request: Request, terminal: Terminal, stop: StopFlag) -> Done:
 
     loaded = runner.load(request)
     for warning in loaded.warnings:
-        terminal.note(terminal.word("note", text=render(warning, terminal.lang)))
+        terminal.note(render(warning, terminal.lang))
     runner.check_out(request.out)
     with progress.shown(terminal) as show:
         result = runner.simulate(loaded, show, stop)
@@ -120,10 +120,8 @@ def _tell(done: Done, terminal: Terminal) -> None:
 
 
 def _exit_code(done: Done, stop: StopFlag, *, fail_on_objectives: bool) -> int:
-    if stop():
-        return stop.exit_code
     if done.why_partial:
-        return ExitCode.PARTIAL
+        return stop.exit_code if stop() else ExitCode.PARTIAL
     if fail_on_objectives and not done.objectives_met:
         return ExitCode.ANSWER_IS_NO
     return ExitCode.OK

@@ -65,7 +65,7 @@ def _tell(loaded: Loaded, terminal: Terminal) -> None:
 
     meant = loaded.scenario
     for warning in loaded.warnings:
-        terminal.note(terminal.word("note", text=render(warning, terminal.lang)))
+        terminal.note(render(warning, terminal.lang))
     terminal.data(
         terminal.word(
             "validate_ok",

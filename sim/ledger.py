@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vpg.errors import ensure
+from vpg.gateway import connections
 from vpg.rating.histogram import percentile_us
 from vpg.rating.hourly import HourlyRow
 from vpg.timebase import HOUR_US, hour_start
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scenarios.model import Vpg
-
-_KINDS = ("peering", "vif", "vpn")
 
 
 class VpgLedger:
@@ -56,8 +55,7 @@ class VpgLedger:
 
     def change_connections(self, kind: str, change: int) -> None:
         """Add or remove Peering, VIF or VPN connections."""
-        count = self._connections[kind] + change
-        ensure(count >= 0, f"{self.vpg_id} has as many {kind} connections as are removed")
+        count = connections.changed(self._connections[kind], change)
         self._connections[kind] = count
         self._peaks[kind] = max(self._peaks[kind], count)
 
@@ -82,7 +80,7 @@ class VpgLedger:
         hour_us = hour_start(self._row_began_us)
         ensure(now_us <= hour_us + HOUR_US, "a row stays inside its clock hour")
         on = self._on
-        state: dict[str, Any] = {f"{kind}_peak": self._peaks[kind] for kind in _KINDS}
+        state: dict[str, Any] = {f"{kind}_peak": self._peaks[kind] for kind in connections.KINDS}
         row = HourlyRow(
             vpg_id=self.vpg_id,
             hour_start_us=hour_us,

@@ -362,6 +362,8 @@ class Gateway:
         bucket = self.buckets[service]
         if self._bucketed:
             wait_us = limiter.bucket_retry_after_us(bucket.a, self.rate, self.cost[service])
+            # An attempt that expired in the queue hears of it later than the bucket's last change.
+            wait_us = max(0, wait_us - (now_us - bucket.b))
         else:
             wait_us = limiter.window_retry_after_us(now_us)
         return limiter.retry_after_s(wait_us) * SECOND_US

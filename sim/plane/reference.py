@@ -55,6 +55,8 @@ class ReferencePlane:
         self._lines = {fleet.name: fleet.lines for fleet in scenario.fleets}
         self._loaded_until_us: int = scenario.start_us
         self._events_before = 0
+        self._dark: list[model.CarrierOutage | model.PowerCut] = []
+        """Outages and power cuts in force: they also hit the lines that join meanwhile."""
 
     # ---- time ----------------------------------------------------------------------------------
 
@@ -115,6 +117,11 @@ class ReferencePlane:
         now_us = self._now_us
         if now_us < self._loaded_until_us and lines:
             fleet.load_hour(hour_start(now_us), now_us, lines[0].index)
+        for event in self._dark:
+            if fleet.fleet.name in event.fleets:
+                joined = set(lines).intersection(fleet.chosen(event.share_ppm, event.at_us))
+                for line in sorted(joined, key=lambda line: line.rank):
+                    _darken(event, line)
         if fleet.fleet.session.attach != "at_start":
             return
         for line in lines:
@@ -170,24 +177,20 @@ class ReferencePlane:
         """Let ``event`` end; most have no end."""
 
     @begin.register
-    def _(self, event: model.CarrierOutage) -> None:
+    def _(self, event: model.CarrierOutage | model.PowerCut) -> None:
+        self._dark.append(event)
         for _, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
-            line.radio_lost(ghost=event.sessions == "ghost")
+            _darken(event, line)
 
     @end.register
-    def _(self, event: model.CarrierOutage) -> None:
+    def _(self, event: model.CarrierOutage | model.PowerCut) -> None:
+        self._dark.remove(event)
         for fleet, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
-            line.radio_back(fleet.ramp_us(event.release, line, Purpose.EVENT_RAMP, event.until_us))
-
-    @begin.register
-    def _(self, event: model.PowerCut) -> None:
-        for _, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
-            line.power_lost()
-
-    @end.register
-    def _(self, event: model.PowerCut) -> None:
-        for fleet, line in self._concerned(event.fleets, event.share_ppm, event.at_us):
-            line.power_back(fleet.ramp_us(event.release, line, Purpose.EVENT_RAMP, event.until_us))
+            ramp_us = fleet.ramp_us(event.release, line, Purpose.EVENT_RAMP, event.until_us)
+            if isinstance(event, model.PowerCut):
+                line.power_back(ramp_us)
+            else:
+                line.radio_back(ramp_us)
 
     @begin.register
     def _(self, event: model.ForcedCut) -> None:
@@ -264,3 +267,10 @@ class ReferencePlane:
         fleet = self._fleets.get(event.fleet)
         if fleet is not None and fleet.gateway.exists:
             self._welcome(fleet, fleet.add_lines(event.lines))
+
+
+def _darken(event: model.CarrierOutage | model.PowerCut, line: Line) -> None:
+    if isinstance(event, model.PowerCut):
+        line.power_lost()
+    else:
+        line.radio_lost(ghost=event.sessions == "ghost")

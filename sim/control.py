@@ -79,7 +79,7 @@ class Control:
             next_us = int(min(self._clock.peek(), end_us))
             reached_us = self._advance(next_us, progress, stop)
             if reached_us < next_us or next_us == end_us:
-                self._close_rows(reached_us)
+                self._close_rows(reached_us, last=True)
                 return reached_us
             self._clock.step()
 
@@ -125,9 +125,10 @@ class Control:
             self._close_rows(tick_us)
             tick_us += HOUR_US
 
-    def _close_rows(self, now_us: int) -> None:
+    def _close_rows(self, now_us: int, *, last: bool = False) -> None:
         for vpg_id, ledger in self._ledgers.items():
-            if ledger.open:
+            # A run stopped at an hour tick has not touched the hour that begins there.
+            if ledger.open and not (last and ledger.is_fresh(now_us)):
                 self._close_row(vpg_id, now_us)
                 ledger.open = not ledger.ending
         self.minutes += self._plane.take_minutes()

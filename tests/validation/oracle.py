@@ -14,6 +14,7 @@ import heapq
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scenarios.model import (
@@ -28,6 +29,7 @@ from scenarios.model import (
 )
 from sim.traffic.arrivals import Stream
 from sim.traffic.draws import Draws, Purpose, place, stream_key
+from vpg.rating.histogram import bucket_of
 from vpg.timebase import HOUR_US, SECOND_US
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from vpg.catalogue.model import Catalogue
 
 Flows = dict[tuple[str, int], Counter[str]]
-TIMER, NOTICE, ATTACH, OLDER, NEW = range(5)
+TIMER, NOTICE, ATTACH, RELEASE, OLDER, NEW = range(6)
 
 
 @dataclass(slots=True)
@@ -48,7 +50,6 @@ class Message:
     up: int
     down: int
     tries: int = 0
-    lost: bool = False
 
     def age(self) -> tuple[int, str, int]:
         return self.created_us, self.source, self.number
@@ -69,15 +70,28 @@ class Line:
     number: int
     gate: Gate
     belief: str = "idle"
-    off: bool = False
-    """Without power or radio."""
+    gave_up: bool = False
+    powers_off: int = 0
+    radios_off: int = 0
     session: SessionAtVpg | None = None
-    waiting: deque[Message] = field(default_factory=deque)
-    moving: set[int] = field(default_factory=set)
+    parked: list[Message] = field(default_factory=list)
+    """Waiting for a session."""
+    backlog: deque[Message] = field(default_factory=deque)
+    """Waiting for the one in flight (hold)."""
+    holder: Message | None = None
+    """The one in flight (hold, drop), until the answer to it is there."""
+    open: dict[int, Message] = field(default_factory=dict)
+    attach_serial: int = 0
     attach_tries: int = 0
     attach_first_us: int = 0
-    epoch: int = 0
-    """Rises when what was planned for attaching no longer holds."""
+
+    @property
+    def single(self) -> bool:
+        return self.fleet.outstanding != "independent"
+
+    @property
+    def room(self) -> bool:
+        return len(self.parked) + len(self.backlog) < self.fleet.buffer_messages
 
 
 class Gate:
@@ -97,7 +111,6 @@ class Gate:
         self.promised: deque[int] = deque()
         self.down: Counter[str] = Counter()
         self.slow: Counter[str] = Counter()
-        self.peak = 0
 
     def admit(self, now_us: int) -> tuple[int, int]:
         """Return (wait in µs, 0), or (-1, µs to Retry-After) when refused, or (-2, 0) when it expires."""
@@ -116,7 +129,10 @@ class Gate:
             return -1, wait_us
         while self.promised and self.promised[0] <= now_us:
             self.promised.popleft()
-        if limiter.queue_requests_max is not None and len(self.promised) >= limiter.queue_requests_max:
+        if (
+            limiter.queue_requests_max is not None
+            and len(self.promised) >= limiter.queue_requests_max
+        ):
             return -1, wait_us
         if wait_us > limiter.queue_deadline_us:
             return -2, 0
@@ -125,6 +141,14 @@ class Gate:
         self.level = at_slot - 1 - Fraction(wait_us, SECOND_US) * self.rate
         self.promised.append(now_us + wait_us)
         return wait_us, 0
+
+    def retry_after_us(self, now_us: int) -> int:
+        """Return how long until a new attempt would be admitted, if nobody else came."""
+        if self.vpg.limiter.kind == "fixed_window":
+            return SECOND_US - now_us % SECOND_US
+        missing = 1 - self.level - Fraction(now_us - self.level_at_us, SECOND_US) * self.rate
+        wait_us = max(missing, Fraction(0)) / self.rate * SECOND_US
+        return -(-wait_us.numerator // wait_us.denominator)
 
     def _window(self, now_us: int) -> tuple[int, int]:
         limiter = self.vpg.limiter
@@ -141,7 +165,10 @@ class Gate:
         while self.promised and self.promised[0] <= now_us:
             self.promised.popleft()
         if wait_us:
-            if limiter.queue_requests_max is not None and len(self.promised) >= limiter.queue_requests_max:
+            if (
+                limiter.queue_requests_max is not None
+                and len(self.promised) >= limiter.queue_requests_max
+            ):
                 return -1, (second + 1) * SECOND_US - now_us
             if wait_us > limiter.queue_deadline_us:
                 return -2, 0
@@ -159,6 +186,7 @@ class Oracle:
         self.serial = 0
         self.now_us = scenario.start_us
         self.flows: Flows = defaultdict(Counter)
+        self.delays: dict[str, Counter[int]] = defaultdict(Counter)
         idle_us = scenario.assumptions.a16_idle_timeout_us
         self.gates = {vpg.id: Gate(vpg, catalogue, idle_us) for vpg in scenario.vpgs}
         self.fleets: dict[str, list[Line]] = {}
@@ -173,7 +201,8 @@ class Oracle:
             self._plan_messages(lines)
             for line in lines:
                 if line.fleet.session.attach == "at_start":
-                    self._later(line, self.scenario.start_us, ATTACH, self._begin_attach, line)
+                    key = (self.scenario.start_us, 0, 0, line.rank, line.number)
+                    self._push(key, partial(self._begin_attach, line))
         for place_, event in enumerate(self.scenario.events):
             self._plan_event(place_, event)
         while self.heap:
@@ -193,7 +222,12 @@ class Oracle:
         heapq.heappush(self.heap, (key, self.serial, act))
 
     def _later(
-        self, line: Line, at_us: int, kind: int, act: Callable[..., None], *given: object,
+        self,
+        line: Line,
+        at_us: int,
+        kind: int,
+        act: Callable[..., None],
+        *given: object,
         age: tuple[int, str, int] = (0, "", 0),
     ) -> None:
         key = (at_us, 1, line.rank, line.number, kind, age)
@@ -209,8 +243,12 @@ class Oracle:
             for hour_us in range(first, self.scenario.end_us, HOUR_US):
                 batch = stream.hour(hour_us, len(lines))
                 rows = zip(
-                    batch.lines.tolist(), batch.times_us.tolist(), batch.numbers.tolist(),
-                    batch.bytes_up.tolist(), batch.bytes_down.tolist(), strict=True,
+                    batch.lines.tolist(),
+                    batch.times_us.tolist(),
+                    batch.numbers.tolist(),
+                    batch.bytes_up.tolist(),
+                    batch.bytes_down.tolist(),
+                    strict=True,
                 )
                 for which, at_us, number, up, down in rows:
                     if at_us < self.scenario.start_us:
@@ -243,32 +281,49 @@ class Oracle:
 
     def _off(self, event: CarrierOutage | PowerCut) -> None:
         for line in self._lines_of(event.fleets):
-            line.off = True
-            line.epoch += 1
-            line.belief = "idle"
-            if isinstance(event, CarrierOutage) and event.sessions == "cut":
-                self._end_session(line.session)
-            elif line.session is not None:
-                line.session.ghost = True
+            session = line.session
             if isinstance(event, PowerCut):
-                self._lose_everything(line)
+                line.powers_off += 1
+                self._leave_ghost(session)
+                self._cancel(line)
+            else:
+                line.radios_off += 1
+                if event.sessions == "cut":
+                    self._cut_session(line)
+                elif session is not None and not session.ghost:
+                    self._leave_ghost(session)
+                    self._plan_notice(line)
 
     def _on(self, event: CarrierOutage | PowerCut) -> None:
         for line in self._lines_of(event.fleets):
-            line.off = False
-            if line.waiting or line.fleet.session.attach == "at_start":
-                self._later(line, self.now_us, ATTACH, self._begin_attach, line)
+            if isinstance(event, PowerCut):
+                line.powers_off -= 1
+                wants = line.fleet.session.attach != "on_event"
+            else:
+                line.radios_off -= 1
+                wants = line.belief != "idle" or line.fleet.session.attach == "at_start"
+                wants = wants and not line.radios_off
+            if wants and not line.powers_off:
+                self._begin_attach(line)
 
     def _cut(self, event: ForcedCut) -> None:
         for line in self._lines_of(event.fleets):
-            if line.session is not None and not line.session.ghost:
-                self._end_session(line.session)
-                self._plan_notice(line)
+            self._cut_session(line)
+
+    def _cut_session(self, line: Line) -> None:
+        """The platform deletes the session; the device does not know."""
+        if line.session is None:
+            return
+        was_ghost = line.session.ghost
+        self._end_session(line.session)
+        if not was_ghost:
+            self._plan_notice(line)
 
     def _plan_notice(self, line: Line) -> None:
         notice_us = line.fleet.session.notice_us
-        if notice_us is not None:
-            self._later(line, self.now_us + notice_us, NOTICE, self._notice, line, line.epoch)
+        if notice_us is not None and line.belief == "attached":
+            at_us = self.now_us + notice_us
+            self._later(line, at_us, NOTICE, self._notice, line, line.attach_serial)
 
     def _fault(self, event: UpstreamFault, change: int) -> None:
         gate = self.gates[event.vpg_id]
@@ -280,24 +335,22 @@ class Oracle:
 
     # ---- sessions ------------------------------------------------------------------------------
 
-    def _end_session(self, session: SessionAtVpg | None) -> None:
-        if session is None or session.gone:
-            return
+    def _leave_ghost(self, session: SessionAtVpg | None) -> None:
+        if session is not None and not session.ghost:
+            session.ghost = True
+            self._watch(session)
+
+    def _end_session(self, session: SessionAtVpg) -> None:
         session.gone = True
         session.line.gate.sessions.discard(session)
-        if session.line.session is session:
-            session.line.session = None
+        session.line.session = None
         self._count(session.line, "sessions_deleted")
-
-    def _touch(self, session: SessionAtVpg) -> None:
-        session.seen_us = self.now_us
 
     def _watch(self, session: SessionAtVpg) -> None:
         idle_us = session.line.gate.idle_us
-        if not idle_us:
-            return
-        ends_us = session.seen_us + idle_us
-        self._later(session.line, ends_us, TIMER, self._idle, session)
+        if idle_us:
+            ends_us = max(session.seen_us + idle_us, self.now_us)
+            self._later(session.line, ends_us, TIMER, self._idle, session)
 
     def _idle(self, session: SessionAtVpg) -> None:
         if session.gone:
@@ -305,200 +358,224 @@ class Oracle:
         if self.now_us < session.seen_us + session.line.gate.idle_us:
             self._watch(session)
             return
-        ghost = session.ghost
         self._end_session(session)
-        if not ghost:
+        if not session.ghost:
             session.line.belief = "idle"
-            session.line.epoch += 1
 
-    def _notice(self, line: Line, epoch: int) -> None:
-        if epoch == line.epoch and line.belief == "attached" and line.session is None:
+    def _notice(self, line: Line, serial: int) -> None:
+        useless = line.session is None or line.session.ghost
+        if serial == line.attach_serial and line.belief == "attached" and useless:
             self._learn(line)
 
     def _learn(self, line: Line) -> None:
-        """The device sees that its session is gone."""
+        """The device sees that its session is of no use, and attaches anew."""
         line.belief = "idle"
-        line.epoch += 1
-        if line.fleet.session.attach == "at_start" or line.waiting:
-            self._later(line, self.now_us, ATTACH, self._begin_attach, line)
+        self._begin_attach(line)
 
     def _begin_attach(self, line: Line) -> None:
-        if line.off or line.belief != "idle":
-            return
         line.belief = "attaching"
-        line.epoch += 1
+        line.gave_up = False
+        line.attach_serial += 1
         line.attach_tries = 0
         line.attach_first_us = self.now_us
-        self._attach(line, line.epoch)
+        self._attach(line, line.attach_serial)
 
-    def _attach(self, line: Line, epoch: int) -> None:
-        if epoch != line.epoch or line.off:
+    def _attach(self, line: Line, serial: int) -> None:
+        if serial != line.attach_serial or line.belief != "attaching" or line.radios_off:
             return
         gate = line.gate
         self._count(line, "attach_attempts")
         line.attach_tries += 1
-        old = line.session
-        if old is not None:
-            self._end_session(old)
+        if line.session is not None:
+            assert line.session.ghost
+            self._end_session(line.session)
         if len(gate.sessions) < gate.cap:
             session = SessionAtVpg(seen_us=self.now_us, line=line)
             gate.sessions.add(session)
-            gate.peak = max(gate.peak, len(gate.sessions))
             line.session = session
             line.belief = "attached"
             self._count(line, "sessions_created")
             self._watch(session)
+            self._unpark(line)
             self._drain(line)
             return
         self._count(line, "sessions_refused")
-        delay_us = self._delay(
-            line, line.fleet.attach_retry, line.attach_tries, 0, line.attach_first_us,
-            Purpose.ATTACH_RETRY, "", 0,
-        )
-        if isinstance(delay_us, str):
+        delay_us = self._delay(line, line.fleet.attach_retry, line.attach_tries, 0, None)
+        if isinstance(delay_us, str) or self._too_late(
+            line.fleet.attach_retry, self.now_us + delay_us, line.attach_first_us
+        ):
             line.belief = "idle"
-            line.epoch += 1
-            self._no_session(line)
+            line.gave_up = True
+            self._unpark(line)
+            self._drain(line)
         else:
-            self._later(line, self.now_us + delay_us, ATTACH, self._attach, line, epoch)
+            self._later(line, self.now_us + delay_us, ATTACH, self._attach, line, serial)
 
-    def _no_session(self, line: Line) -> None:
-        """Attaching was given up: what waits tries without a session."""
-        waiting = list(line.waiting)
-        line.waiting.clear()
+    def _unpark(self, line: Line) -> None:
+        """Attaching is over, for better or worse: what waited for it tries."""
+        waiting, line.parked = line.parked, []
         for message in waiting:
-            line.moving.add(id(message))
-            self._try(line, message)
+            if line.belief == "attaching":
+                line.parked.append(message)
+            else:
+                self._try(line, message)
 
     # ---- messages ------------------------------------------------------------------------------
 
-    def _single(self, line: Line) -> bool:
-        return line.fleet.outstanding != "independent"
-
     def _create(self, line: Line, message: Message) -> None:
-        if line.off and self._powerless(line):
+        if line.powers_off:
             return
         self._count(line, "messages_offered")
-        if line.fleet.outstanding == "drop" and (line.moving or line.waiting):
-            self._count(line, "lost_buffer")
+        line.gave_up = False
+        line.open[id(message)] = message
+        if line.single and line.holder is not None:
+            if line.fleet.outstanding == "hold" and line.room:
+                line.backlog.append(message)
+                self._plan_expiry(line, message)
+            else:
+                self._close(line, message, "lost_buffer")
             return
-        if line.belief == "attached" and not (self._single(line) and line.moving):
-            line.moving.add(id(message))
-            self._try(line, message)
-            return
-        if len(line.waiting) >= line.fleet.buffer_messages:
-            self._count(line, "lost_buffer")
-        else:
-            line.waiting.append(message)
-        if line.belief == "idle" and not line.off:
+        if line.single:
+            line.holder = message
+        self._submit(line, message)
+        self._drain(line)
+
+    def _submit(self, line: Line, message: Message) -> None:
+        may = line.fleet.session.attach != "on_event"
+        if line.belief == "idle" and not line.gave_up and may:
             self._begin_attach(line)
+        if line.belief != "attaching":
+            self._try(line, message)
+        elif line.room:
+            line.parked.append(message)
+            self._plan_expiry(line, message)
+        else:
+            self._close(line, message, "lost_buffer")
 
-    def _powerless(self, line: Line) -> bool:
-        return any(
-            isinstance(event, PowerCut)
-            and line.fleet.name in event.fleets
-            and event.at_us <= self.now_us < event.until_us
-            for event in self.scenario.events
-        )
+    def _plan_expiry(self, line: Line, message: Message) -> None:
+        deadline_us = line.fleet.retry.deadline_us
+        if deadline_us is not None:
+            at_us = max(self.now_us, message.created_us + deadline_us)
+            self._later(line, at_us, OLDER, self._expire, line, message, age=message.age())
 
-    def _lose_everything(self, line: Line) -> None:
-        self._count(line, "lost_cancelled", len(line.waiting) + len(line.moving))
-        line.waiting.clear()
-        line.moving.clear()
+    def _expire(self, line: Line, message: Message) -> None:
+        for waiting in (line.parked, line.backlog):
+            if message in waiting:
+                waiting.remove(message)
+                self._close(line, message, "lost_deadline")
+                self._drain(line)
+
+    def _cancel(self, line: Line) -> None:
+        for message in list(line.open.values()):
+            self._close(line, message, "lost_cancelled")
+        line.parked.clear()
+        line.backlog.clear()
+        line.holder = None
+        line.belief = "idle"
+        line.attach_serial += 1
+
+    def _close(self, line: Line, message: Message, how: str, path_us: int = 0) -> None:
+        self._count(line, how)
+        del line.open[id(message)]
+        if line.holder is message:
+            if path_us:
+                at_us = self.now_us + path_us
+                self._later(line, at_us, RELEASE, self._free, line, message)
+            else:
+                line.holder = None
+
+    def _free(self, line: Line, message: Message) -> None:
+        if line.holder is message:
+            line.holder = None
+            self._drain(line)
 
     def _drain(self, line: Line) -> None:
-        while line.waiting and line.belief == "attached":
-            if self._single(line) and line.moving:
-                return
-            message = line.waiting.popleft()
-            line.moving.add(id(message))
-            self._try(line, message)
+        while line.backlog and line.holder is None:
+            line.holder = line.backlog.popleft()
+            self._submit(line, line.holder)
 
     def _again(self, line: Line, message: Message) -> None:
-        if id(message) not in line.moving:
-            return
-        if line.belief == "attached":
-            self._try(line, message)
-            return
-        line.moving.discard(id(message))
-        line.waiting.append(message)
-        line.waiting = deque(sorted(line.waiting, key=Message.age))
-        if line.belief == "idle" and not line.off:
-            self._begin_attach(line)
+        if id(message) in line.open:
+            self._submit(line, message)
+            self._drain(line)
 
     def _try(self, line: Line, message: Message) -> None:
         message.tries += 1
         gate = line.gate
-        if line.session is None:
+        useless = line.session is None or line.session.ghost
+        if line.belief != "attached" or useless or line.radios_off:
+            believed = line.belief == "attached"
             self._decide(line, message, "no_session")
-            if line.belief == "attached":
+            if believed:
                 self._learn(line)
             return
-        self._touch(line.session)
+        assert line.session is not None
+        line.session.seen_us = self.now_us
         if message.service == "ip":
             self._up(line, message)
             return
         wait_us, retry_after_us = gate.admit(self.now_us)
-        later = self.now_us + max(wait_us, 0)
-        if wait_us == -2:
-            deadline_us = self.now_us + gate.vpg.limiter.queue_deadline_us
-            self._later(line, deadline_us, OLDER, self._decide, line, message, "throttled",
-                        age=message.age())
+        if wait_us == 0:
+            self._up(line, message)
         elif wait_us == -1:
             self._decide(line, message, "throttled", retry_after_us)
-        elif wait_us == 0:
-            self._up(line, message)
         else:
-            self._later(line, later, OLDER, self._up, line, message, age=message.age())
+            expires = wait_us == -2
+            wait_us = gate.vpg.limiter.queue_deadline_us if expires else wait_us
+            self._later(
+                line, self.now_us + wait_us, OLDER, self._leave_queue, line, message, expires,
+                age=message.age(),
+            )
+
+    def _leave_queue(self, line: Line, message: Message, expires: bool) -> None:
+        if id(message) not in line.open:
+            return
+        if expires:
+            asked_us = line.gate.retry_after_us(self.now_us)
+            self._decide(line, message, "throttled", asked_us)
+        else:
+            self._up(line, message)
+        self._drain(line)
 
     def _up(self, line: Line, message: Message) -> None:
         gate, upstream = line.gate, line.gate.vpg.upstream
-        delay_us = upstream.delay_us + gate.slow[message.service]
+        path_us = upstream.delay_us + gate.slow[message.service]
         if gate.down[message.service]:
-            delay_us, outcome = 0, "failed_upstream"
-        elif delay_us > upstream.timeout_us:
-            delay_us, outcome = upstream.timeout_us, "failed_upstream"
+            self._decide(line, message, "failed_upstream")
+        elif path_us > upstream.timeout_us:
+            self._decide(line, message, "failed_upstream", path_us=upstream.timeout_us)
         else:
-            outcome = "accepted"
-        if delay_us:
-            self._later(line, self.now_us + delay_us, OLDER, self._decide, line, message, outcome,
-                        age=message.age())
-        else:
-            self._decide(line, message, outcome)
+            self._decide(line, message, "accepted", path_us=path_us)
 
-    def _decide(self, line: Line, message: Message, outcome: str, retry_after_us: int = 0) -> None:
+    def _decide(
+        self, line: Line, message: Message, outcome: str, retry_after_us: int = 0, path_us: int = 0
+    ) -> None:
         self._count(line, f"attempts_{message.service}")
         self._count(line, f"{outcome}_{message.service}")
-        alive = id(message) in line.moving
         if outcome == "accepted":
             self._count(line, "bytes_up", message.up)
             self._count(line, "bytes_down", message.down)
-        if not alive:
+            delay_us = self.now_us - message.created_us + path_us
+            self.delays[line.gate.vpg.id][bucket_of(delay_us)] += 1
+            self._close(line, message, "messages_delivered", path_us)
             return
-        if outcome == "accepted":
-            self._count(line, "messages_delivered")
-            self._finish(line, message)
-            return
-        asked_us = -(-retry_after_us // SECOND_US) * SECOND_US
-        delay_us = self._delay(
-            line, line.fleet.retry, message.tries, asked_us, message.created_us,
-            Purpose.RETRY, message.source, message.number,
-        )
+        asked_us = max(1, -(-retry_after_us // SECOND_US)) * SECOND_US if outcome == "throttled" else 0
+        delay_us = self._delay(line, line.fleet.retry, message.tries, asked_us, message)
         if isinstance(delay_us, str):
-            self._count(line, delay_us)
-            self._finish(line, message)
+            self._close(line, message, delay_us, path_us)
+            return
+        at_us = self.now_us + path_us + delay_us
+        if self._too_late(line.fleet.retry, at_us, message.created_us):
+            self._close(line, message, "lost_deadline", path_us)
         else:
-            self._later(line, self.now_us + delay_us, OLDER, self._again, line, message,
-                        age=message.age())
+            self._later(line, at_us, OLDER, self._again, line, message, age=message.age())
 
-    def _finish(self, line: Line, message: Message) -> None:
-        line.moving.discard(id(message))
-        if line.belief == "attached":
-            self._drain(line)
+    @staticmethod
+    def _too_late(policy: RetryPolicy, at_us: int, since_us: int) -> bool:
+        return policy.deadline_us is not None and at_us > since_us + policy.deadline_us
 
-    def _delay(  # noqa: PLR0917 - what a policy may look at
-        self, line: Line, policy: RetryPolicy, nth: int, asked_us: int, since_us: int,
-        purpose: Purpose, source: str, number: int,
+    def _delay(
+        self, line: Line, policy: RetryPolicy, nth: int, asked_us: int, message: Message | None
     ) -> int | str:
         steps = [delay for delay, count in policy.steps for _ in range(count)]
         if not steps or (policy.tries_max is not None and nth > policy.tries_max):
@@ -509,10 +586,13 @@ class Oracle:
             delay_us = max(delay_us, asked_us)
         if policy.jitter_ppm:
             swing_us = delay_us * policy.jitter_ppm // 1_000_000
-            draws = Draws(stream_key(self.scenario.seed, 0, line.fleet.name))
-            word = draws.words(line.number, place(purpose, source), number, nth)[0]
-            delay_us += (word * 2 * swing_us >> 64) - swing_us
-        delay_us = max(delay_us, 1)
-        if policy.deadline_us is not None and self.now_us + delay_us > since_us + policy.deadline_us:
-            return "lost_deadline"
-        return delay_us
+            delay_us += (self._word(line, nth, message) * 2 * swing_us >> 64) - swing_us
+        return max(delay_us, 1)
+
+    def _word(self, line: Line, nth: int, message: Message | None) -> int:
+        draws = Draws(stream_key(self.scenario.seed, 0, line.fleet.name))
+        if message is None:
+            where = place(Purpose.ATTACH_RETRY)
+            return draws.words(line.number, where, line.attach_serial, nth)[0]
+        where = place(Purpose.RETRY, message.source)
+        return draws.words(line.number, where, message.number, (nth - 1) // 4)[(nth - 1) % 4]

@@ -38,7 +38,7 @@ from scenarios.schema_base import RUN_S_MAX, Days, Hours
 from scenarios.schema_events import EventValue
 from scenarios.schema_fleets import FleetPart
 from scenarios.schema_vpgs import VpgPart
-from scenarios.tables import TABLE_BYTES_MAX
+from scenarios.tables import TABLE_BYTES_MAX, inside
 from scenarios.times import ppm, us
 from vpg.errors import InputError, Place, Problem
 from vpg.timebase import DAY_US, HOUR_US, SECOND_US
@@ -108,12 +108,11 @@ def data_files(path: Path) -> dict[str, bytes]:
         for source in _rows(fleet.get("traffic"))
         if isinstance(name := source.get("file"), str)
     ]
-    folder = path.parent.resolve()
-    targets = {name: (folder / name).resolve() for name in names}
+    targets = {name: inside(path.parent, name) for name in names}
     return {
         name: read_bytes(target, TABLE_BYTES_MAX)
         for name, target in targets.items()
-        if target.is_relative_to(folder)
+        if target is not None
     }
 
 

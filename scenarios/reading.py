@@ -40,7 +40,7 @@ def read_bytes(path: Path, bytes_max: int) -> bytes:
         with path.open("rb") as file:
             content = file.read(bytes_max + 1)
     except FileNotFoundError:
-        raise fail("VPG1230", place) from None
+        raise fail("VPG1230", place, file=path.name) from None
     except (OSError, ValueError) as error:
         raise fail("VPG1234", place, reason=_reason(error)) from None
     if len(content) > bytes_max:

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError, core_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import LiteralString
+
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
 
@@ -133,6 +136,17 @@ def _json(number: Decimal) -> int | float:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
+def _text_of_time(code: LiteralString) -> Callable[[object], object]:
+    """Return a check that refuses what is no text with a time's own words."""
+
+    def check(value: object) -> object:
+        if value is None or isinstance(value, str):
+            return value
+        raise PydanticCustomError(code, "time")
+
+    return check
+
+
 def _quantity(unit: str, low: int | str, high: int | str, places: int = 0) -> Quantity:
     return Quantity(unit, Decimal(low), Decimal(high), places)
 
@@ -174,11 +188,13 @@ Label = Annotated[
 ]
 """An identifier of a VPG, fleet or source."""
 Text = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Instant = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Instant = Annotated[
+    str, BeforeValidator(_text_of_time("VPG1250")), StringConstraints(max_length=64)
+]
 """A time with its zone, e.g. ``2026-04-01T09:00:00+09:00``."""
-Moment = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Moment = Annotated[str, BeforeValidator(_text_of_time("VPG1254")), StringConstraints(max_length=64)]
 """A time with its zone, or an offset from the start of the run such as ``+02:30:00``."""
-FileName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+FileName = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 def exactly_one(part: BaseModel, names: tuple[str, ...]) -> str:

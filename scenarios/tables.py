@@ -7,13 +7,14 @@ not own: making them (``scenarios.importers``). Times: ISO 8601 with a zone, or 
 from __future__ import annotations
 
 import csv
-import io
+import dataclasses
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scenarios.places import shorten
-from scenarios.reading import decode, read_bytes
+from scenarios.places import path_text, shorten
+from scenarios.reading import decode, fail, read_bytes
 from scenarios.times import TimeTextError, read_instant, read_moment
 from vpg.errors import InputError, Place, Problem
 from vpg.timebase import HOUR_US, MINUTE_US, hour_start
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scenarios.context import Context
-    from scenarios.places import Path
+    from scenarios.places import Path as NodePath
 
-TABLE_BYTES_MAX = 128 << 20
-ROWS_MAX = 2_000_000
+TABLE_BYTES_MAX = 32 << 20
+ROWS_MAX = 300_000
 BAD_ROWS_MAX = 20
 MICRO = 1_000_000
 _MESSAGES_MAX = Decimal(10**12)
@@ -43,52 +44,63 @@ class Point:
     messages: Decimal
 
 
-def _rows(
-    name: str, columns: tuple[str, ...], path: Path, context: Context
-) -> Iterator[tuple[Place, list[str]]]:
-    """Yield place and cells (in the order of ``columns``) of each row; raise ``InputError``."""
+def inside(folder: Path, name: str) -> Path | None:
+    """Return the file ``name`` of ``folder``; None when it leads out of it (links followed)."""
+    try:
+        whole = folder.resolve()
+        target = (whole / name).resolve()
+    except (OSError, RuntimeError, ValueError):  # A loop of links, or no name at all.
+        return None
+    return target if target.is_relative_to(whole) else None
+
+
+def _text(name: str, path: NodePath, context: Context) -> str | None:
+    """Return the text of the file ``name``, or None with the reason noted at ``path``."""
     if context.folder is None:
         context.problem("VPG1270", path, value=shorten(name))
-        return
-    folder = context.folder.resolve()
-    target = (folder / name).resolve()
-    if not target.is_relative_to(folder):
+        return None
+    target = inside(context.folder, name)
+    if target is None:
         context.problem("VPG1271", path, value=shorten(name))
+        return None
+    try:
+        return decode(read_bytes(target, TABLE_BYTES_MAX), str(context.folder / name))
+    except InputError as error:
+        for problem in error.problems:
+            in_table = problem.place is not None and problem.place.line
+            place = problem.place if in_table else context.node.place_of(path)
+            context.problems.append(dataclasses.replace(problem, place=place, path=path_text(path)))
+        return None
+
+
+def _rows(
+    name: str, columns: tuple[str, ...], path: NodePath, context: Context
+) -> Iterator[tuple[Place, list[str]]]:
+    """Yield place and cells (in the order of ``columns``) of each row; raise ``InputError``."""
+    text = _text(name, path, context)
+    if text is None:
         return
-    file = str(context.folder / name)
-    text = decode(read_bytes(target, TABLE_BYTES_MAX), file)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    file = str((context.folder or Path()) / name)
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         missing = [column for column in columns if column not in header]
         if missing:
-            context.problems.append(
-                Problem(
-                    code="VPG1272",
-                    place=Place(file=file, line=1, column=1),
-                    values={"missing": ", ".join(missing), "wanted": ",".join(columns)},
-                )
-            )
-            return
+            values = {"missing": ", ".join(missing), "wanted": ",".join(columns)}
+            raise fail("VPG1272", Place(file=file, line=1, column=1), **values)
         places = [header.index(column) for column in columns]
         for number, cells in enumerate(reader):
             if not cells:
                 continue
             place = Place(file=file, line=reader.line_num, column=1)
             if number >= ROWS_MAX:
-                raise InputError([Problem(code="VPG1220", place=place, values=_bounds())])
+                raise fail("VPG1220", place, most=ROWS_MAX)
             if len(cells) != len(header):
-                values = {"value": len(cells), "wanted": len(header)}
-                raise InputError([Problem(code="VPG1274", place=place, values=values)])
+                raise fail("VPG1274", place, value=len(cells), wanted=len(header))
             yield place, [cells[at] for at in places]
     except csv.Error as error:
         place = Place(file=file, line=reader.line_num, column=1)
-        why: dict[str, object] = {"reason": str(error)}
-        raise InputError([Problem(code="VPG1275", place=place, values=why)]) from None
-
-
-def _bounds() -> dict[str, object]:
-    return {"value": "…", "least": 1, "most": ROWS_MAX}
+        raise fail("VPG1275", place, reason=str(error)) from None
 
 
 def _time(text: str, start_us: int | None) -> int:
@@ -104,7 +116,7 @@ def _bad(problems: list[Problem], place: Place, code: str, path: str, **values: 
         raise InputError(problems)
 
 
-def demand_file(name: str, path: Path, context: Context) -> list[Point] | None:
+def demand_file(name: str, path: NodePath, context: Context) -> list[Point] | None:
     """Return the points of a demand CSV, or None with its problems noted."""
     points: list[Point] = []
     problems: list[Problem] = []
@@ -137,7 +149,7 @@ def _number(text: str) -> Decimal | None:
 
 
 def intervals(
-    points: list[Point], scale: Decimal, path: Path, context: Context
+    points: list[Point], scale: Decimal, path: NodePath, context: Context
 ) -> list[tuple[int, int, int]]:
     """Return (begins_us, ends_us, micro_messages) of what overlaps the run, in parts of an hour.
 
@@ -162,10 +174,10 @@ def intervals(
     context.problems += problems
     if problems or context.start_us is None or context.end_us is None:
         return [] if problems else built
-    inside = [i for i in built if i[1] > context.start_us and i[0] < context.end_us]
-    if not inside:
+    within = [i for i in built if i[1] > context.start_us and i[0] < context.end_us]
+    if not within:
         context.problem("VPG1278", path, **context.run_texts())
-    return inside
+    return within
 
 
 def _split(point: Point, micro: int) -> list[tuple[int, int, int]]:
@@ -183,7 +195,7 @@ def _split(point: Point, micro: int) -> list[tuple[int, int, int]]:
 
 
 def trace_file(
-    name: str, lines: int, path: Path, context: Context
+    name: str, lines: int, path: NodePath, context: Context
 ) -> list[tuple[int, int, int, int]]:
     """Return (time_us, line, bytes_up, bytes_down) inside the run, by time and line."""
     rows: list[tuple[int, int, int, int]] = []
@@ -210,7 +222,7 @@ def trace_file(
     context.problems += problems
     if problems or context.start_us is None or context.end_us is None:
         return []
-    inside = sorted(row for row in rows if context.start_us <= row[0] < context.end_us)
-    if rows and not inside:
+    within = sorted(row for row in rows if context.start_us <= row[0] < context.end_us)
+    if rows and not within:
         context.problem("VPG1278", path, **context.run_texts())
-    return inside
+    return within

@@ -17,7 +17,7 @@ from reports.series import fleet_lines, lines_bound
 from scenarios.model import MILLION, Burst, Periodic
 from vpg.billing.money import yen_text
 from vpg.catalogue.items import SIZED_TYPES, SIZES, base_item
-from vpg.timebase import MINUTE_US, SECOND_US
+from vpg.timebase import SECOND_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,7 @@ RETRY_SHARE_PPM = 200_000
 """From this share of retries in all tries on, retries are worth a word."""
 _TENTH_US = SECOND_US // 10
 _FLEETS_NAMED = 3
+_SPLIT_MAX = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +179,7 @@ def _spread(case: Case) -> list[Advice]:
         return []
     requests, now_us, every_us = _together(case)
     uniform, beta34 = spread_us(requests, rate)
-    if requests and every_us is not None and uniform > every_us:
+    if every_us is not None and requests * SECOND_US > every_us * rate:
         return [
             case.say(
                 "load_above_rate",
@@ -188,7 +189,7 @@ def _spread(case: Case) -> list[Advice]:
                 rate_per_s=rate,
             )
         ]
-    if requests and now_us < uniform:
+    if now_us * rate < requests * SECOND_US:
         return [
             case.say(
                 "spread_reports",
@@ -199,14 +200,13 @@ def _spread(case: Case) -> list[Advice]:
                 rate_per_s=rate,
             )
         ]
-    uniform, _ = spread_us(worst.attempts, rate)
-    if worst.rate_peak_per_s > rate and uniform <= MINUTE_US:
+    if worst.rate_peak_per_s > rate and not _is_attach_storm(case):
         return [
             case.say(
                 "spread_minute",
                 attempts=worst.attempts,
                 peak_per_s=worst.rate_peak_per_s,
-                uniform_us=uniform,
+                uniform_us=spread_us(worst.attempts, rate)[0],
                 rate_per_s=rate,
             )
         ]
@@ -248,15 +248,31 @@ def _retries(case: Case) -> list[Advice]:
 # ---- sessions ------------------------------------------------------------------------------------
 
 
+def _is_attach_storm(case: Case) -> bool:
+    """Return whether most lines, or most requests, of the worst minute came with an attach.
+
+    Not when the fleet's own clock explains that many requests: those come again without attaches.
+    """
+    worst = case.found.worst_minute
+    if worst is None or not worst.throttled or worst.attempts <= _together(case)[0]:
+        return False
+    return 0 < min(worst.attempts, worst.lines_peak) <= 2 * worst.attach_attempts
+
+
 def _ramp_attach(case: Case) -> list[Advice]:
-    """Advise a ramp where an attach storm carries the throttled requests of the worst minute."""
+    """Advise a ramp where an attach storm brings the throttled requests of the worst minute."""
     rate, worst = case.config.rate_per_s, case.found.worst_minute
-    if rate is None or worst is None or not worst.throttled:
+    if rate is None or worst is None or not _is_attach_storm(case):
         return []
-    if worst.attach_attempts * 2 < worst.attempts or case.totals.attach_peak_per_s <= rate:
-        return []
-    over, _ = spread_us(worst.attach_attempts, rate)
-    return [case.say("ramp_attach", attaches=worst.attach_attempts, over_us=over, rate_per_s=rate)]
+    return [
+        case.say(
+            "ramp_attach",
+            attaches=worst.attach_attempts,
+            attempts=worst.attempts,
+            over_us=spread_us(worst.attempts, rate)[0],
+            rate_per_s=rate,
+        )
+    ]
 
 
 def _ramp_setup(case: Case) -> list[Advice]:
@@ -368,6 +384,8 @@ def _split(case: Case, lines: int, rate_per_s: int) -> list[Advice]:
     if not counts:
         return []
     count, _, size = min(counts)
+    if count > _SPLIT_MAX:
+        return []  # a synchronised peak: spreading mends it, no number of VPGs does sensibly
     return [
         case.say(
             "split_vpgs",

@@ -232,8 +232,16 @@ def _delay_lines(page: Page, axes: Axes, hours: Sequence[DelayHour]) -> None:
             float("nan") if hour is None else float(max(1, getattr(hour, f"{name}_us")))
             for hour in gaps
         ]
-        axes.plot(middles, values, color=colour, marker=mark if few else "", ms=size, mfc="none", lw=width if not few else 1.2,
-                  label=text(f"chart.delay_{name}", page.lang))  # fmt: skip
+        axes.plot(
+            middles,
+            values,
+            color=colour,
+            lw=1.2 if few else width,
+            marker=mark if few else "",
+            ms=size,
+            mfc="none",
+            label=text(f"chart.delay_{name}", page.lang),
+        )
 
 
 def _delay_ticks(low: float, high: float) -> list[int]:

@@ -165,7 +165,7 @@ class LimitUse(Part, frozen=True, kw_only=True):
     share_ppm: int | None
     """``peak`` / ``cap``."""
     asked: int
-    """Attempts that met this limit."""
+    """Attempts that had to pass this limit; of requests, those without a session included."""
     refused: int
     refused_ppm: int
 

@@ -106,7 +106,7 @@ def _limits(
         _use(
             "request_rate",
             [(row.rate_peak_per_s, cap.rate_per_s) for row, cap in zip(rows, caps, strict=True)],
-            (own.attempts_limited - own.no_session_limited, own.throttled_limited),
+            (own.attempts_limited, own.throttled_limited),
         ),
         _use("upstream", [], (own.admitted_limited, own.failed_upstream_limited)),
     ]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _VPGS_MAX = 12
 _ITEMS_MAX = 12
 _ADVICE_MAX = 12
+_TIMES_FROM_PPM = 10_000_000
 _BOX = Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
 _STYLE = {"holds": "bold green", "fails": "bold red"}
 
@@ -296,8 +297,10 @@ class _Page:
         if document.run_dir:
             self._line(self._say("summary.run_dir", path=plain(document.run_dir)))
         if document.charts:
-            names = ", ".join(plain(name) for name in document.charts)
-            self._line(self._say("summary.charts", names=names))
+            split = [plain(name).rpartition(".") for name in document.charts]
+            names = ", ".join(dict.fromkeys(stem for stem, _, _ in split))
+            kinds = ", ".join(dict.fromkeys(kind for _, _, kind in split))
+            self._line(self._say("summary.charts", names=names, kinds=kinds))
 
     # ---- words and figures -------------------------------------------------------------------
 
@@ -320,7 +323,9 @@ class _Page:
     def _use(self, use: LimitUse) -> str:
         if use.cap is None or use.share_ppm is None:
             return f"{use.peak:,} ({self._say('summary.uncapped')})"
-        return f"{use.peak:,} / {use.cap:,} ({use.share_ppm // 10_000:,}%)"
+        if use.share_ppm >= _TIMES_FROM_PPM:
+            return f"{use.peak:,} / {use.cap:,} ({use.share_ppm // 1_000_000:,}x)"
+        return f"{use.peak:,} / {use.cap:,} ({use.share_ppm // 10_000}%)"
 
     def _unit(self, one: ObjectivePart, value: int) -> str:
         if "_ppm_" in one.kind:
@@ -342,7 +347,7 @@ class _Page:
     def _table(self, title: str | None) -> Table:
         if title is not None:
             self._title(title)
-        return Table(box=_BOX, pad_edge=False, padding=(0, 1), show_edge=False)
+        return Table(box=_BOX, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
 
     def _column(self, table: Table, key: str, *, right: bool = False) -> None:
         table.add_column(

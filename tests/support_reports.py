@@ -5,13 +5,26 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from reports.charts import NAMES
+from reports.summary import summary_document
 from scenarios.model import Fleet, Payload, Periodic, Recreate, RetryPolicy, Scenario, Vpg
+from scenarios.objectives import ObjectiveResult
+from vpg.billing.month import Bill, bill_months
+from vpg.catalogue.load import load_catalogue
+from vpg.rating.charges import ChargePolicy, ChargeRow, rate_hours
 from vpg.rating.histogram import bucket_of
 from vpg.rating.hourly import HourlyRow
 from vpg.results import MinuteRow, RunResult
 from vpg.timebase import HOUR_US, JST, MINUTE_US, SECOND_US, from_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reports.document import Summary
+    from vpg.catalogue.model import Catalogue
+    from vpg.errors import Problem
 
 START_US = from_datetime(dt.datetime(2026, 4, 1, 9, tzinfo=JST))
 """A rating month begins here."""
@@ -215,3 +228,48 @@ def crowded(name: str = "depot", *, hours: int = 24, **more: Any) -> Gateway:
     delays = {hour: {20_000: 2000, 900_000: 400} for hour in range(hours)}
     more_row = {"ghosts_peak": 120}
     return Gateway(vpg=vpg(name, **more), minutes=minutes, delays=delays, row=more_row)
+
+
+def judged_as(*, met: bool = True, **more: Any) -> ObjectiveResult:
+    """Return the result of one objective: at most 1 % throttled."""
+    base: dict[str, Any] = {
+        "kind": "throttled_ppm_max",
+        "vpg_id": "",
+        "limit": 10_000,
+        "measured": 4_000 if met else 970_000,
+        "met": met,
+    }
+    return ObjectiveResult(**base | more)
+
+
+def accounts(result: RunResult, catalogue: Catalogue) -> tuple[tuple[ChargeRow, ...], Bill]:
+    charges = tuple(rate_hours(result.rows, catalogue, ChargePolicy()))
+    return charges, bill_months(charges, catalogue, "monthly_total")
+
+
+def summary_of(
+    gateways: list[Gateway],
+    *,
+    hours: int = 24,
+    objectives: Sequence[ObjectiveResult] = (),
+    warnings: Sequence[Problem] = (),
+    status: str = "complete",
+    why_partial: str = "",
+    **story: Any,
+) -> Summary:
+    """Return the summary of a synthetic run of ``gateways``."""
+    catalogue = load_catalogue()
+    meant = scenario(gateways, hours, **story)
+    result = run(meant, gateways, status=status, why_partial=why_partial)
+    charges, bill = accounts(result, catalogue)
+    return summary_document(
+        scenario=meant,
+        catalogue=catalogue,
+        result=result,
+        charges=charges,
+        bill=bill,
+        objectives=objectives,
+        warnings=warnings,
+        run_dir="runs/half-hour-meters-20260401T000000Z-1a2b3c4d",
+        charts=tuple(f"{name}.{kind}" for name in NAMES for kind in ("png", "svg")),
+    )

@@ -1,0 +1,312 @@
+"""What is said to bind and to help: hand-known figures, every kind of advice by its own case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.advice import BETA34_PEAK, spread_us
+from reports.document import Advice, AdviceKind, Findings
+from reports.findings import findings
+from reports.terminal import advice_text
+from reports.texts import table
+from scenarios.model import Assumptions, Burst, Growth, RetryPolicy, Scenario
+from tests.support_reports import (
+    NO_BYTES,
+    START_US,
+    Gateway,
+    Minute,
+    crowded,
+    fleet,
+    meters,
+    on_the_clock,
+    quiet,
+    run,
+    scenario,
+    vpg,
+)
+from vpg.catalogue.load import load_catalogue
+from vpg.rating.totals import totals
+from vpg.timebase import MINUTE_US, SECOND_US, iso_jst
+
+if TYPE_CHECKING:
+    from vpg.results import RunResult
+
+CATALOGUE = load_catalogue()
+RETRY = RetryPolicy(name="fixed_60s", steps=((60 * SECOND_US, 1),), jitter_ppm=100_000)
+
+
+def found(gateways: list[Gateway], hours: int = 24, **more: Any) -> Findings:
+    story = scenario(gateways, hours, **more)
+    return judged(story, run(story, gateways))
+
+
+def judged(story: Scenario, result: RunResult) -> Findings:
+    return findings(story, CATALOGUE, result, totals(result.rows, result.delays))
+
+
+def advice(report: Findings, kind: str) -> Advice:
+    (one,) = [one for one in report.advice if one.kind == kind]
+    return one
+
+
+def kinds(report: Findings) -> set[str]:
+    return {one.kind for one in report.advice}
+
+
+# ---- which limit binds ---------------------------------------------------------------------------
+
+
+def test_a_synchronised_fleet_is_bound_by_the_request_limit() -> None:
+    report = found([meters()])
+    assert (report.binding, report.vpg_id) == ("request_rate", "tokyo")
+    lines, rate, upstream = report.vpgs[0].limits
+    assert (lines.peak, lines.cap, lines.share_ppm, lines.refused) == (1000, 1000, 1_000_000, 0)
+    # 48 half hours; 1,000 + 970 + 940 + 910 tries, 30 taken each: 3,820 tries, 3,700 throttled.
+    assert (rate.asked, rate.refused) == (48 * 3_820, 48 * 3_700)
+    assert rate.refused_ppm == 3_700 * 1_000_000 // 3_820
+    assert (rate.peak, rate.cap, rate.share_ppm) == (1000, 30, 33_333_333)
+    assert (upstream.limit, upstream.refused) == ("upstream", 0)
+
+
+def test_the_worst_minute_is_the_first_with_most_refusals() -> None:
+    worst = found([meters()]).vpgs[0].worst_minute
+    assert worst is not None
+    assert worst.start_us == START_US
+    assert worst.start == iso_jst(START_US)
+    assert (worst.attempts, worst.throttled, worst.rate_peak_per_s) == (1000, 970, 1000)
+    assert (worst.rate_per_s, worst.lines_max) == (30, 1000)
+
+
+def test_without_refusals_the_worst_minute_is_the_busiest() -> None:
+    minutes = {5: Minute(attempts=9, peak_per_s=1), 7: Minute(attempts=9), 9: Minute(attempts=8)}
+    worst = found([Gateway(vpg=vpg(), minutes=minutes)], 1).vpgs[0].worst_minute
+    assert worst is not None
+    assert worst.start_us == START_US + 5 * MINUTE_US
+
+
+def test_refused_attaches_bind_the_line_cap_and_the_worst_vpg_is_named() -> None:
+    report = found([quiet(), crowded()])
+    assert (report.binding, report.vpg_id) == ("line_cap", "depot")
+    assert [one.binding for one in report.vpgs] == ["none", "line_cap"]
+    cap = report.vpgs[1].limits[0]
+    assert (cap.asked, cap.refused, cap.refused_ppm) == (1200, 720, 600_000)
+
+
+def test_the_limit_that_refuses_the_larger_share_binds() -> None:
+    minute = Minute(attempts=100, throttled=10, failed=9, attach=100, refused=9, peak_per_s=90)
+    (one,) = found([Gateway(vpg=vpg(), minutes={0: minute})], 1).vpgs
+    # 10 of 100 throttled, 9 of 100 refused, 9 of 90 admitted failed: 10 % each but the cap's 9 %.
+    assert one.binding == "request_rate"
+
+
+def test_nothing_refused_means_nothing_binds_and_headroom_is_told() -> None:
+    report = found([quiet()])
+    assert (report.binding, report.vpg_id) == ("none", "")
+    lines, rate, _ = report.vpgs[0].limits
+    assert (lines.share_ppm, rate.share_ppm) == (400_000, 4 * 1_000_000 // 30)
+
+
+def test_a_run_without_vpgs_or_traffic_has_nothing_to_say() -> None:
+    empty = Gateway(vpg=vpg())
+    report = found([empty], 1, fleets=())
+    assert report.vpgs[0].worst_minute is None
+    assert report.advice == []
+    story = scenario([empty], 1)
+    silent = replace(run(story, [empty]), rows=())
+    assert judged(story, silent) == Findings(binding="none", vpg_id="", vpgs=[], advice=[])
+
+
+# ---- what would help -----------------------------------------------------------------------------
+
+
+def test_the_shortest_spread_is_the_fluid_limit() -> None:
+    # Any size full: 33.3 s evenly, 69.1 s as Beta(3,4), rounded up to 0.1 s.
+    assert spread_us(1_000, 30) == (33_400_000, 69_200_000)
+    assert spread_us(900, 30) == (30_000_000, 62_300_000)  # 62.208
+
+
+@given(st.integers(1, 10**7), st.integers(1, 10**6))
+def test_no_shorter_spread_fits(messages: int, rate_per_s: int) -> None:
+    numerator, denominator = BETA34_PEAK
+    for us, num, den in zip(
+        spread_us(messages, rate_per_s), (1, numerator), (1, denominator), strict=True
+    ):
+        assert us * rate_per_s * den >= messages * SECOND_US * num
+        assert (us - SECOND_US // 10) * rate_per_s * den < messages * SECOND_US * num
+
+
+def test_the_peak_of_beta34_is_the_peak_of_its_density() -> None:
+    grid = [k / 10_000 for k in range(10_001)]
+    peak = max(60 * x**2 * (1 - x) ** 3 for x in grid)
+    assert peak == pytest.approx(BETA34_PEAK[0] / BETA34_PEAK[1])
+
+
+def test_spread_reports() -> None:
+    one = advice(found([meters()]), "spread_reports")
+    assert one.basis == "estimate"
+    assert one.figures == {
+        "messages": 1000,
+        "now_us": 0,
+        "uniform_us": 33_400_000,
+        "beta34_us": 69_200_000,
+        "rate_per_s": 30,
+    }
+
+
+def test_sources_that_meet_are_spread_together_and_both_legs_count_twice() -> None:
+    other = on_the_clock(60 * MINUTE_US, name="hourly", share_ppm=500_000)
+    apart = on_the_clock(60 * MINUTE_US, name="apart", offset_us=MINUTE_US)
+    plain_ip = on_the_clock(name="ip", service="ip")
+    both = replace(fleet(), traffic=(on_the_clock(), other, apart, plain_ip))
+    legs = Assumptions(a06_beam_legs="both")
+    report = found([meters()], fleets=(both,), assumptions=legs)
+    assert advice(report, "spread_reports").figures["messages"] == 2 * (1000 + 500)
+
+
+def test_a_burst_already_spread_enough_is_not_spread_again() -> None:
+    burst = Burst(
+        name="alarm", service="beam", up=NO_BYTES, down=NO_BYTES, at_us=START_US,
+        over_us=69_200_000, shape="beta34",
+    )  # fmt: skip
+    enough = found([meters()], fleets=(fleet(traffic=(burst,)),))
+    assert "spread_reports" not in kinds(enough)
+    assert advice(enough, "spread_minute").figures == {
+        "attempts": 1000,
+        "peak_per_s": 1000,
+        "uniform_us": 33_400_000,
+        "rate_per_s": 30,
+    }
+    tight = replace(burst, over_us=60_000_000)
+    report = found([meters()], fleets=(fleet(traffic=(tight,)),))
+    assert advice(report, "spread_reports").figures["now_us"] == 60_000_000 * 10_000 // 20_736
+
+
+def test_load_above_the_rate_is_not_mended_by_spreading() -> None:
+    often = replace(fleet(), traffic=(on_the_clock(30 * SECOND_US),))
+    one = advice(found([meters()], fleets=(often,)), "load_above_rate")
+    assert (one.figures["every_us"], one.figures["uniform_us"]) == (30_000_000, 33_400_000)
+
+
+def test_larger_size_with_price_and_fee() -> None:
+    one = advice(found([crowded()]), "larger_size")
+    assert one.figures == {
+        "type": "C",
+        "size": "medium",
+        "lines_max": 3000,
+        "rate_per_s": 90,
+        "more_yen_per_hour": "50",
+        "fee_yen": "980",
+    }
+    free = Assumptions(a13_size_change="in_place_free")
+    assert advice(found([crowded()], assumptions=free), "larger_size").figures["fee_yen"] == "0"
+    dedicated = advice(found([crowded(type="D")]), "larger_size")
+    assert dedicated.figures["more_yen_per_hour"] == "300"
+    assert dedicated.figures["fee_yen"] == "9800"
+
+
+def test_growth_counts_when_a_larger_size_is_chosen() -> None:
+    more = Growth(at_us=START_US, fleet="meters-depot", lines=2_500)
+    one = advice(found([crowded()], events=(more,)), "larger_size")
+    assert one.figures["size"] == "large"
+
+
+def test_split_when_no_size_is_enough() -> None:
+    one = advice(found([meters()]), "split_vpgs")
+    assert (one.figures["count"], one.figures["size"]) == (4, "large")  # 1,000 / 300 in a second
+    assert one.figures["more_yen_per_hour"] == str(4 * 300 - 50)
+    huge = found([meters(lines=4_000)])
+    assert "split_vpgs" not in kinds(huge)  # 14 VPGs for one second is no advice
+
+
+def test_smaller_size_when_nothing_was_refused() -> None:
+    one = advice(found([quiet(size="large")]), "smaller_size")
+    assert (one.figures["size"], one.figures["less_yen_per_hour"]) == ("small", "250")
+    assert "smaller_size" not in kinds(found([quiet()]))
+    story = scenario([quiet(size="large")], 24)
+    cut = replace(run(story, [quiet(size="large")]), status="partial")
+    assert "smaller_size" not in kinds(judged(story, cut))
+
+
+def test_retry_jitter_when_retries_are_a_large_share() -> None:
+    synchronised = replace(fleet(), retry=RETRY)
+    one = advice(found([meters()], fleets=(synchronised,)), "retry_jitter")
+    # The synthetic rows offer what they deliver: 120 messages for 3,820 tries a half hour.
+    assert one.figures["retries_ppm"] == 3_700 * 1_000_000 // 3_820
+    assert (one.figures["now_us"], one.figures["window_us"]) == (12_000_000, 33_400_000)
+    spread = replace(RETRY, jitter_ppm=300_000)
+    wide = found([meters()], fleets=(replace(fleet(), retry=spread),))
+    assert "retry_jitter" not in kinds(wide)
+
+
+def test_ramp_attach_when_a_storm_brings_the_requests() -> None:
+    storm = {0: Minute(attempts=3000, throttled=2000, peak_per_s=900, attach=1000, lines=1000)}
+    report = found([Gateway(vpg=vpg(), minutes=storm)], 1, fleets=())
+    one = advice(report, "ramp_attach")
+    assert one.figures == {
+        "attaches": 1000,
+        "attempts": 3000,
+        "over_us": 100_000_000,
+        "rate_per_s": 30,
+    }
+    assert "spread_minute" not in kinds(report)
+
+
+def test_ramp_setup_when_the_setup_rate_refuses() -> None:
+    storm = {0: Minute(attach=1000, lines=400)}
+    more = {"attach_rejected_other": 600, "attach_peak_per_s": 100}
+    gateway = Gateway(vpg=vpg(), minutes=storm, row=more)
+    slow = Assumptions(a18_session_setup_per_s=10)
+    report = found([gateway], 1, assumptions=slow)
+    assert report.binding == "session_setup"
+    one = advice(report, "ramp_setup")
+    assert one.figures == {"attaches": 1000, "over_us": 100_000_000, "setup_per_s": 10}
+    assert "ramp_setup" not in kinds(found([gateway], 1))
+
+
+def test_ghosts_are_named_where_the_cap_refuses() -> None:
+    one = advice(found([crowded()]), "ghost_slots")
+    assert (one.basis, one.figures["ghosts"], one.figures["lines_max"]) == ("measured", 120, 1000)
+
+
+def test_more_lines_bound_than_the_cap_is_told_even_when_it_held() -> None:
+    many = fleet(name="meters-osaka", vpg_id="osaka", lines=1_200)
+    one = advice(found([quiet()], fleets=(many,)), "assigned_above_cap")
+    assert one.figures == {"lines": 1200, "lines_max": 1000}
+
+
+def test_upstream_failures_are_no_matter_of_size() -> None:
+    report = found([Gateway(vpg=vpg(), minutes={0: Minute(attempts=10, failed=4)})], 1)
+    assert report.binding == "upstream"
+    assert advice(report, "upstream_failures").figures == {"failed": 4, "admitted": 10}
+
+
+def test_types_without_limit_or_price_are_reported_never_judged() -> None:
+    report = found([quiet("e", type="E", size="", hours=6)], 6)
+    assert kinds(report) == {"uncapped", "unpriced"}
+    assert report.vpgs[0].limits[0].cap is None
+    assert report.vpgs[0].limits[0].share_ppm is None
+
+
+def test_every_kind_of_advice_has_a_case_here() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert [kind for kind in get_args(AdviceKind) if f'"{kind}"' not in source] == []
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize(
+    "gateway", [meters(), crowded(), quiet(size="large")], ids=lambda g: g.vpg.id
+)
+def test_estimates_say_that_nobody_simulated_them(gateway: Gateway, lang: str) -> None:
+    mark = table()["summary.estimate"][lang]
+    report = found([gateway])
+    assert report.advice
+    for one in report.advice:
+        words = advice_text(one, lang)
+        assert (mark in words) == (one.basis == "estimate")
+        assert gateway.vpg.id in words

@@ -102,6 +102,7 @@ def advise(case: Case) -> list[Advice]:
         _ghosts,
         _assigned,
         _upstream,
+        _mirror,
         _unknown,
     ):
         found += rule(case)
@@ -425,6 +426,13 @@ def _upstream(case: Case) -> list[Advice]:
     if use is None or not failed:
         return []
     return [case.say("upstream_failures", "measured", failed=failed, admitted=use.asked)]
+
+
+def _mirror(case: Case) -> list[Advice]:
+    dropped, sent = case.totals.mirror_dropped, case.totals.bytes_mirrored
+    if not dropped:
+        return []
+    return [case.say("mirror_dropped", "measured", packets=dropped, sent_bytes=sent)]
 
 
 def _unknown(case: Case) -> list[Advice]:

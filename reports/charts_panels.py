@@ -178,11 +178,13 @@ def _bars(
     name: str = "",
 ) -> None:
     """Fill each bin from ``low`` to ``high``; a thin edge keeps single minutes visible."""
+    filled = [a != b for a, b in zip(low, high, strict=True)]
     axes.fill_between(
         one.edges_us(),
         _closed(low),
         _closed(high),
-        where=[a != b for a, b in zip(_closed(low), _closed(high), strict=True)],
+        # A bin needs both its edges, or a single one would have no width.
+        where=[a or b for a, b in zip([*filled, False], [False, *filled], strict=True)],
         step="post",
         facecolor=colour,
         edgecolor=colour,

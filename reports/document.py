@@ -31,6 +31,7 @@ AdviceKind = Literal[
     "ghost_slots",
     "assigned_above_cap",
     "upstream_failures",
+    "mirror_dropped",
     "uncapped",
     "unpriced",
 ]

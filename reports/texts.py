@@ -11,7 +11,7 @@ import unicodedata
 from importlib import resources
 
 from vpg.errors import ensure
-from vpg.timebase import HOUR_US, MINUTE_US, SECOND_US, to_jst
+from vpg.timebase import DAY_US, HOUR_US, MINUTE_US, SECOND_US, to_jst
 
 _MILLI_US = 1_000
 _MANY = 10
@@ -61,11 +61,15 @@ def moment(at_us: int, lang: str) -> str:
 def duration(us: int, lang: str) -> str:
     """Return a length of time (µs) for people with three figures and a fitting unit.
 
-    Whole minutes and hours are told as such, others from 10 of the unit on.
+    Whole minutes and hours are told as such, others from 10 of the unit on; days from two on.
 
     >>> [duration(us, "en") for us in (0, 999, 1_500, 69_200_000, 90_000_000, 1_800_000_000)]
     ['0 s', '999 µs', '1.5 ms', '69.2 s', '90 s', '30 min']
+    >>> [duration(hours * 3_600_000_000, "en") for hours in (24, 48, 49, 2208)]
+    ['24 h', '2 days', '49 h', '92 days']
     """
+    if us >= 2 * DAY_US and us % DAY_US == 0:
+        return _measure(trim(us, DAY_US), "day", lang)
     for unit, name in ((HOUR_US, "hour"), (MINUTE_US, "minute")):
         if us >= unit and (us % unit == 0 or us >= _MANY * unit):
             return _measure(trim(us, unit), name, lang)

@@ -22,6 +22,7 @@ from tests.support import ROOT
 from tests.support_reports import (
     START_US,
     Gateway,
+    Minute,
     accounts,
     crowded,
     meters,
@@ -158,6 +159,19 @@ def test_reports_import_without_matplotlib() -> None:
 
 
 # ---- what stands on the paper --------------------------------------------------------------------
+
+
+def test_a_single_bin_is_as_wide_as_its_minute() -> None:
+    minutes = {7: Minute(attempts=40, throttled=10, peak_per_s=40)}
+    gateway = Gateway(vpg=vpg(), minutes=minutes)
+    meant = scenario([gateway], 1)
+    series = vpg_series(meant, CATALOGUE, run(meant, [gateway]), gateway.vpg)
+    axes = Figure().subplots()
+    charts_panels._bars(axes, series, series.accepted, series.attempts, colour="red")
+    (shape,) = axes.collections
+    box = shape.get_paths()[0].get_extents()
+    assert (box.x0, box.x1) == (START_US + 7 * MINUTE_US, START_US + 8 * MINUTE_US)
+    assert (box.y0, box.y1) == (0, 40)
 
 
 def test_limits_are_written_beside_their_lines() -> None:

@@ -286,6 +286,14 @@ def test_upstream_failures_are_no_matter_of_size() -> None:
     assert advice(report, "upstream_failures").figures == {"failed": 4, "admitted": 10}
 
 
+def test_lost_mirror_packets_are_told() -> None:
+    lossy = Gateway(vpg=vpg(), row={"mirror_dropped": 7, "bytes_mirrored": 1_000})
+    assert advice(found([lossy], 2), "mirror_dropped").figures == {
+        "packets": 14,
+        "sent_bytes": 2_000,
+    }
+
+
 def test_types_without_limit_or_price_are_reported_never_judged() -> None:
     report = found([quiet("e", type="E", size="", hours=6)], 6)
     assert kinds(report) == {"uncapped", "unpriced"}

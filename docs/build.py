@@ -1,7 +1,8 @@
 """Write the generated pages anew: ``python -m docs.build``, which is what ``make docs`` runs.
 
 Owns: which pages are generated and how they read. Does not own their facts: the hourly columns, the
-error texts and the scenario schema each have one home in the code; a page is only their print.
+error texts, the register of unknowns and the scenario schema each have one home in the code; a page
+is only their print.
 ``tests/docs/test_generated.py`` fails while a page on disk differs from what this would write.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from scenarios.register import register
 from scenarios.schema import json_schema
 from vpg import text
 from vpg.rating import hourly
@@ -39,10 +41,31 @@ _MADE = "<!-- Made by `make docs`; change the code, not this page. -->"
 def pages() -> dict[Path, str]:
     """Return every generated page: where it lies and what it says."""
     return {
+        ROOT / "docs" / "assumptions.md": _assumptions(),
         ROOT / "docs" / "hourly.md": _hourly(),
         ROOT / "docs" / "errors.md": _errors(),
         ROOT / "scenarios" / "schema.json": _schema(),
     }
+
+
+def _assumptions() -> str:
+    lines = [
+        "# The register of unknowns",
+        "",
+        _MADE,
+        "",
+        "What no document settles, and how it is read unless a scenario says otherwise. *Key* is",
+        "where a scenario chooses; without one it cannot yet. Every manifest lists them all.",
+        "",
+        "| | reading | 読み方 | key | default | alternatives | acts on |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in register():
+        key = f"`{one.key}`" if one.key else ""
+        others = "; ".join(one.alternatives)
+        cells = (one.id, one.en, one.ja, key, one.default, others, one.acts)
+        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _hourly() -> str:

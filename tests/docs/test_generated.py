@@ -14,7 +14,7 @@ from vpg.rating import hourly
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = ("docs/errors.md", "docs/hourly.md", "scenarios/schema.json")
+NAMES = ("docs/assumptions.md", "docs/errors.md", "docs/hourly.md", "scenarios/schema.json")
 
 
 def test_these_pages_are_generated() -> None:

@@ -48,17 +48,24 @@ def apply_overrides(
         if not equals or not path.strip():
             problems.append(Problem(code="VPG1224", place=place, values={"value": shorten(text)}))
             continue
-        try:
-            node = _moved(Composer(place.file).compose(f"value: {value}").value["value"], place)
-        except InputError as error:
-            problems += [
-                Problem(code=p.code, place=place, path=path.strip(), values=p.values)
-                for p in error.problems
-            ]
+        node, found = _value(value, place, path.strip())
+        problems += found
+        if node is None:
             continue
         problems += _put(root, path.strip(), node, place)
         applied.append(f"--set {path.strip()}={value.strip()}")
     return tuple(applied), problems
+
+
+def _value(text: str, place: Place, path: str) -> tuple[Node | None, list[Problem]]:
+    """Return the YAML value of an option, None when it is not YAML, and what is wrong with it."""
+    composer = Composer(place.file)
+    try:
+        node = _moved(composer.compose(f"value: {text}").value["value"], place)
+        found = composer.problems
+    except InputError as error:
+        node, found = None, error.problems
+    return node, [Problem(code=p.code, place=place, path=path, values=p.values) for p in found]
 
 
 def _check_named(root: Node) -> list[Problem]:

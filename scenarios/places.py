@@ -24,7 +24,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from scenarios.reading import fail
+from scenarios.reading import fail, place_at
 from vpg.errors import InputError, Place, Problem
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ NODES_MAX = 30_000
 DIGITS_MAX = 19
 """As many as 2**63 - 1 has."""
 KEY_CHARACTERS_MAX = 128
+WORD_CHARACTERS_MAX = 4096
 PROBLEMS_MAX = 100
 
 Path = tuple[str | int, ...]
@@ -47,6 +48,8 @@ Path = tuple[str | int, ...]
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_NESTED = re.compile(r"(?:[\[{][ \n]*){40}")
+_WORD = re.compile(r"[^\s,\[\]{}]+")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
@@ -119,8 +122,7 @@ class Composer:
 
     def compose(self, text: str) -> Node:
         """Return the one document of ``text``; ``InputError`` for what cannot be one."""
-        if text.count(",") + text.count("\n") > 2 * NODES_MAX:
-            raise fail("VPG1241", Place(file=self.file, line=1, column=1), most=NODES_MAX)
+        self._refuse_bombs(text)
         try:
             return self._document(YAML(typ="safe", pure=True).parse(text))
         except MarkedYAMLError as error:
@@ -128,6 +130,19 @@ class Composer:
         except (YAMLError, ValueError, RecursionError) as error:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise fail("VPG1238", Place(file=self.file), reason=reason) from None
+
+    def _refuse_bombs(self, text: str) -> None:
+        """Refuse by a glance what would keep the parser busy: it looks at each character."""
+        if text.count(",") + text.count("\n") > 2 * NODES_MAX:
+            raise fail("VPG1241", Place(file=self.file, line=1, column=1), most=NODES_MAX)
+        nested = _NESTED.search(text)
+        if nested is not None:
+            place = place_at(text[: nested.start()], self.file)
+            raise fail("VPG1240", place, most=DEPTH_MAX)
+        for word in _WORD.finditer(text):
+            if word.end() - word.start() > WORD_CHARACTERS_MAX:
+                place = place_at(text[: word.start()], self.file)
+                raise fail("VPG1218", place, most=WORD_CHARACTERS_MAX)
 
     def _syntax(self, error: MarkedYAMLError, text: str) -> InputError:
         mark = error.problem_mark or error.context_mark

@@ -16,7 +16,8 @@ from vpg.errors import InputError, Place, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCENARIO_BYTES_MAX = 1 << 20
+SCENARIO_BYTES_MAX = 1 << 18
+"""The parser needs up to 5 s for a megabyte of words; a bad file must be refused in two."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 

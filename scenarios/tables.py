@@ -120,6 +120,7 @@ def demand_file(name: str, path: NodePath, context: Context) -> list[Point] | No
     """Return the points of a demand CSV, or None with its problems noted."""
     points: list[Point] = []
     problems: list[Problem] = []
+    before = len(context.problems)
     try:
         for place, cells in _rows(name, DEMAND_COLUMNS, path, context):
             times = []
@@ -136,6 +137,8 @@ def demand_file(name: str, path: NodePath, context: Context) -> list[Point] | No
     except InputError as error:
         problems = problems if problems == error.problems else [*problems, *error.problems]
     context.problems += problems
+    if not points and len(context.problems) == before:
+        context.problem("VPG1219", path, least=1)
     return points if points and not problems else None
 
 
@@ -159,6 +162,7 @@ def intervals(
     problems: list[Problem] = []
     built: list[tuple[int, int, int]] = []
     last_us = 0
+    start_us, end_us = context.start_us, context.end_us
     try:
         for point in points:
             if point.begins_us >= point.ends_us:
@@ -167,30 +171,32 @@ def intervals(
                 _bad(problems, point.place, "VPG1297", "begins_at")
             elif point.begins_us < last_us:
                 _bad(problems, point.place, "VPG1277", "begins_at")
+            elif start_us is not None and end_us is not None:
+                built += _split(point, int(point.messages * scale * MICRO), start_us, end_us)
             last_us = max(last_us, point.ends_us)
-            built += _split(point, int(point.messages * scale * MICRO))
     except InputError:
         pass  # Carries the same list.
     context.problems += problems
-    if problems or context.start_us is None or context.end_us is None:
-        return [] if problems else built
-    within = [i for i in built if i[1] > context.start_us and i[0] < context.end_us]
-    if not within:
+    if not built and not problems and start_us is not None and end_us is not None:
         context.problem("VPG1278", path, **context.run_texts())
-    return within
+    return [] if problems else built
 
 
-def _split(point: Point, micro: int) -> list[tuple[int, int, int]]:
+def _split(point: Point, micro: int, start_us: int, end_us: int) -> list[tuple[int, int, int]]:
+    """Return the parts of ``point`` that overlap [start_us, end_us)."""
+    if point.ends_us <= start_us or point.begins_us >= end_us:
+        return []
     length_us = point.ends_us - point.begins_us
     if length_us <= HOUR_US:
         return [(point.begins_us, point.ends_us, micro)]
     parts: list[tuple[int, int, int]] = []
-    begin_us, given = point.begins_us, 0
-    while begin_us < point.ends_us and len(parts) <= ROWS_MAX:
-        end_us = min(hour_start(begin_us) + HOUR_US, point.ends_us)
-        upto = micro * (end_us - point.begins_us) // length_us
-        parts.append((begin_us, end_us, upto - given))
-        begin_us, given = end_us, upto
+    begin_us = max(point.begins_us, hour_start(start_us))
+    given = micro * (begin_us - point.begins_us) // length_us
+    while begin_us < min(point.ends_us, end_us):
+        until_us = min(hour_start(begin_us) + HOUR_US, point.ends_us)
+        upto = micro * (until_us - point.begins_us) // length_us
+        parts.append((begin_us, until_us, upto - given))
+        begin_us, given = until_us, upto
     return parts
 
 
@@ -200,6 +206,7 @@ def trace_file(
     """Return (time_us, line, bytes_up, bytes_down) inside the run, by time and line."""
     rows: list[tuple[int, int, int, int]] = []
     problems: list[Problem] = []
+    before = len(context.problems)
     most = (("line", lines - 1), ("bytes_up", 10**9), ("bytes_down", 10**9))
     try:
         for place, cells in _rows(name, TRACE_COLUMNS, path, context):
@@ -225,4 +232,6 @@ def trace_file(
     within = sorted(row for row in rows if context.start_us <= row[0] < context.end_us)
     if rows and not within:
         context.problem("VPG1278", path, **context.run_texts())
+    if not rows and len(context.problems) == before:
+        context.problem("VPG1219", path, least=1)
     return within

@@ -1,6 +1,6 @@
 """Every bad scenario file says what is wrong, where, and what to do, in both languages.
 
-The table is ``bad_scenarios/*.yaml``; beside each file is what a person sees. After a wanted change:
+The table is ``bad_scenarios/*.yaml``; beside each file is what a person sees. To change it:
 ``UPDATE_GOLDEN=1 python -m pytest tests/golden/test_bad_scenarios.py``, and read the difference.
 """
 

@@ -6,8 +6,8 @@ Owns: the units of time of the whole product. Does not own: calendars of invoice
 * ``WallUs``: instant of this machine's clock, same unit; never enters a result.
 * ``HourStartUs``: a ``SimUs`` that is a multiple of one clock hour.
 
-JST appears only when text is read or written. A rating month runs from the 1st 09:00 JST to the next
-1st 09:00 JST, which is exactly a UTC calendar month (terms of service, general rule 1).
+JST appears only when text is read or written. A rating month runs from the 1st 09:00 JST to the
+next 1st 09:00 JST, which is exactly a UTC calendar month (terms of service, general rule 1).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def test_encoding_header_and_line_ends_do_not_change_the_scenario() -> None:
     for encoding, header, end, quoted in itertools.product(
         ("utf-8", "utf-8-sig", "cp932"), (True, False), ("\r\n", "\n"), (True, False)
     ):
-        rows = (LINE_HEADER, *ROWS) if header else ROWS
+        rows: tuple[str, ...] = (LINE_HEADER, *ROWS) if header else ROWS
         if quoted:
             rows = tuple('"' + row.replace(",", '","') + '"' for row in rows)
         data = (end.join(rows) + end).encode(encoding)

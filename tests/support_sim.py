@@ -118,7 +118,9 @@ def poisson(per_hour: float, name: str = "q", **more: Any) -> Poisson:
     return Poisson(name=name, rate_micro_per_hour=round(per_hour * 1_000_000), **given | more)
 
 
-def fleet(name: str = "f", *traffic: Source, lines: int = 1, vpg_id: str = "v", **more: Any) -> Fleet:
+def fleet(
+    name: str = "f", *traffic: Source, lines: int = 1, vpg_id: str = "v", **more: Any
+) -> Fleet:
     """Return a fleet that attaches at the start and never retries."""
     given: dict[str, Any] = {"session": Session(attach="at_start")}
     return Fleet(name=name, vpg_id=vpg_id, lines=lines, traffic=traffic, **given | more)
@@ -131,7 +133,7 @@ def scenario(
     hours: float = 1,
     **more: Any,
 ) -> Scenario:
-    """Return a scenario of ``hours`` from ``START_US``; ``more``: assumptions, or its own fields."""
+    """Return a scenario from ``START_US``; ``more``: assumptions, seed, start or end."""
     own = {name: more.pop(name) for name in ("seed", "start_us", "end_us") if name in more}
     given: dict[str, Any] = {
         "seed": 1,

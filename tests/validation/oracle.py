@@ -113,7 +113,7 @@ class Gate:
         self.slow: Counter[str] = Counter()
 
     def admit(self, now_us: int) -> tuple[int, int]:
-        """Return (wait in µs, 0), or (-1, µs to Retry-After) when refused, or (-2, 0) when it expires."""
+        """Return (wait in µs, 0); (-1, µs to a token) when refused; (-2, 0) when it will expire."""
         limiter = self.vpg.limiter
         if limiter.kind == "fixed_window":
             return self._window(now_us)
@@ -201,8 +201,8 @@ class Oracle:
             self._plan_messages(lines)
             for line in lines:
                 if line.fleet.session.attach == "at_start":
-                    key = (self.scenario.start_us, 0, 0, line.rank, line.number)
-                    self._push(key, partial(self._begin_attach, line))
+                    first = (self.scenario.start_us, 0, 0, line.rank, line.number)
+                    self._push(first, partial(self._begin_attach, line))
         for place_, event in enumerate(self.scenario.events):
             self._plan_event(place_, event)
         while self.heap:
@@ -311,7 +311,7 @@ class Oracle:
             self._cut_session(line)
 
     def _cut_session(self, line: Line) -> None:
-        """The platform deletes the session; the device does not know."""
+        """Let the platform delete the session; the device does not know."""
         if line.session is None:
             return
         was_ghost = line.session.ghost
@@ -368,7 +368,7 @@ class Oracle:
             self._learn(line)
 
     def _learn(self, line: Line) -> None:
-        """The device sees that its session is of no use, and attaches anew."""
+        """Let the device see that its session is of no use, and attach anew."""
         line.belief = "idle"
         self._begin_attach(line)
 
@@ -523,7 +523,13 @@ class Oracle:
             expires = wait_us == -2
             wait_us = gate.vpg.limiter.queue_deadline_us if expires else wait_us
             self._later(
-                line, self.now_us + wait_us, OLDER, self._leave_queue, line, message, expires,
+                line,
+                self.now_us + wait_us,
+                OLDER,
+                self._leave_queue,
+                line,
+                message,
+                expires,
                 age=message.age(),
             )
 
@@ -555,11 +561,13 @@ class Oracle:
         if outcome == "accepted":
             self._count(line, "bytes_up", message.up)
             self._count(line, "bytes_down", message.down)
-            delay_us = self.now_us - message.created_us + path_us
-            self.delays[line.gate.vpg.id][bucket_of(delay_us)] += 1
+            took_us = self.now_us - message.created_us + path_us
+            self.delays[line.gate.vpg.id][bucket_of(took_us)] += 1
             self._close(line, message, "messages_delivered", path_us)
             return
-        asked_us = max(1, -(-retry_after_us // SECOND_US)) * SECOND_US if outcome == "throttled" else 0
+        asked_us = (
+            max(1, -(-retry_after_us // SECOND_US)) * SECOND_US if outcome == "throttled" else 0
+        )
         delay_us = self._delay(line, line.fleet.retry, message.tries, asked_us, message)
         if isinstance(delay_us, str):
             self._close(line, message, delay_us, path_us)

@@ -62,13 +62,16 @@ class FleetState:
             for source in sources
         ]
         self.lines: list[Line] = []
-        self.add_lines(lines)
+        # The first lines have the status the file gives; lines that join later are in use.
+        self._create_lines(fleet.lines, fleet.status)
+        self.add_lines(lines - fleet.lines)
 
     def add_lines(self, count: int) -> list[Line]:
-        """Create ``count`` more lines, numbered behind the others."""
+        """Let ``count`` more lines join, numbered behind the others and in use."""
+        return self._create_lines(count, "active")
+
+    def _create_lines(self, count: int, status: LineStatus) -> list[Line]:
         first = len(self.lines)
-        # The first lines have the status the file gives; lines that join later are in use.
-        status: LineStatus = "active" if first else self.fleet.status
         assigned = sum(1 for other in self.gateway.lines if other.status != "terminated")
         new: list[Line] = []
         for index in range(first, first + count):

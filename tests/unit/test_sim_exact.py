@@ -605,3 +605,14 @@ def test_a_stopped_run_has_touched_no_hour_that_it_did_not_enter() -> None:
     assert result.status == "partial"
     assert result.ended_at_us == at(3600)
     assert len(result.rows) == 1
+
+
+@pytest.mark.parametrize("created_s", [0, 100])
+def test_lines_that_join_are_in_use_whatever_the_fleet_began_with(created_s: int) -> None:
+    # given: a fleet that begins suspended, or without a line, and grows before or after its VPG
+    growth = model.Growth(at_us=at(50), fleet="f", lines=3)
+    for first in (fleet("f", every(10), status="suspended"), fleet("f", every(10), lines=0)):
+        own = vpg(created_at_us=at(created_s))
+        seen = flows(scenario(first, vpgs=(own,), events=(growth,)))
+        assert seen["sessions_end"] == 3
+        assert seen["messages_delivered"] >= 3 * 350

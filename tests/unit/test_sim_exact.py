@@ -9,6 +9,7 @@ import pytest
 
 from scenarios import model
 from scenarios.model import Limiter, MirrorPeer, RetryPolicy, Session, Upstream
+from sim.plane.gateway import Gateway
 from tests.support_sim import (
     START_US,
     at,
@@ -616,3 +617,29 @@ def test_lines_that_join_are_in_use_whatever_the_fleet_began_with(created_s: int
         seen = flows(scenario(first, vpgs=(own,), events=(growth,)))
         assert seen["sessions_end"] == 3
         assert seen["messages_delivered"] >= 3 * 350
+
+
+@pytest.mark.xfail(strict=True, reason="they chase each other for ever within one microsecond")
+def test_evicted_lines_that_notice_at_once_do_not_stop_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given: three lines for two slots; whoever is evicted notices at once and attaches again
+    calls = iter(range(10_000))
+    attach = Gateway.attach
+
+    def counted(gateway: Gateway, line: Any, now_us: int) -> int:
+        next(calls)  # StopIteration would mean 1,000 attach attempts a second
+        return attach(gateway, line, now_us)
+
+    monkeypatch.setattr(Gateway, "attach", counted)
+    eager = fleet("f", lines=3, session=Session(attach="at_start", notice_us=0))
+    what = scenario(eager, end_us=at(10), a02_above_line_cap="evict_longest_idle")
+    assert flows(what, lines=2)["lines_peak"] == 2
+
+
+@pytest.mark.xfail(strict=True, reason="what was there before the minute's first attempt is lost")
+def test_the_lines_peak_of_a_minute_sees_its_beginning() -> None:
+    # given: two sessions from 10 s to 105 s, a third at 110 s
+    messages = trace((10, 0), (10, 1), (110, 2))
+    what = scenario(fleet("f", messages, lines=3, session=ON_REPORT), a16_idle_timeout_us=sec(95))
+    assert [row.lines_peak for row in run(what).minutes] == [2, 2]

@@ -21,8 +21,6 @@ from scenarios.build_events import EventBuilder, Placed
 from scenarios.build_fleets import build_fleet
 from scenarios.build_vpgs import build_vpg
 from scenarios.context import Context
-from scenarios.doubts import warnings
-from scenarios.new import ready_names, ready_text
 from scenarios.overrides import apply_overrides, variant_names
 from scenarios.places import Composer, Node
 from scenarios.problems import from_validation
@@ -32,7 +30,6 @@ from scenarios.schema import (
     AssumptionsPart,
     ObjectivePart,
     ScenarioFile,
-    json_schema,
 )
 from scenarios.schema_base import RUN_S_MAX, Days, Hours
 from scenarios.schema_events import EventValue
@@ -48,16 +45,6 @@ if TYPE_CHECKING:
 
     from scenarios.places import Path as NodePath
     from vpg.catalogue.model import Catalogue
-
-__all__ = [
-    "data_files",
-    "json_schema",
-    "load_scenario",
-    "ready_names",
-    "ready_text",
-    "variants",
-    "warnings",
-]
 
 _T = TypeVar("_T")
 TEXT_NAME = "<text>"
@@ -97,14 +84,18 @@ def variants(path_or_text: Path | str) -> tuple[str, ...]:
     return variant_names(_compose(path_or_text)[0])
 
 
-def data_files(path: Path) -> dict[str, bytes]:
+def data_files(
+    path: Path, *, variant: str | None = None, sets: Sequence[str] = ()
+) -> dict[str, bytes]:
     """Return the files that the scenario file ``path`` names, by the names it uses.
 
     For a file that loads; what is not there or not allowed is left to ``load_scenario``'s errors.
     """
+    root = _compose(path)[0]
+    apply_overrides(root, variant, sets)
     names = [
         name
-        for fleet in _rows(_compose(path)[0].plain().get("fleets"))
+        for fleet in _rows(root.plain().get("fleets"))
         for source in _rows(fleet.get("traffic"))
         if isinstance(name := source.get("file"), str)
     ]

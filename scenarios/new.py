@@ -45,11 +45,3 @@ def ready_files(name: str) -> dict[str, bytes]:
             files[entry.name] = entry.read_bytes()
     schema = json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
     return files | {SCHEMA_FILE: schema.encode()}
-
-
-def ready_title(name: str) -> str:
-    """Return the title of the ready-made scenario ``name``: what follows ``title:`` in its file."""
-    for line in ready_text(name).splitlines():
-        if line.startswith("title:"):
-            return line.removeprefix("title:").strip().strip("\"'")
-    return name

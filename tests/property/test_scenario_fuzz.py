@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS_MAX = 2
+"""Of this process: other work on the machine is not the loader's."""
 BOMB_SECONDS_MAX = 1
 BOMB_BYTES_MAX = 64 << 20
 FOLDER = ROOT / "scenarios" / "ready"
@@ -88,14 +89,14 @@ def mutated(draw: st.DrawFn) -> str:
 
 def judge(whole: str) -> None:
     """Hold one text to the promise."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         load_scenario(whole, catalogue=catalogue(), folder=FOLDER)
     except InputError as error:
         for problem in error.problems:
             words = [render(problem, lang) for lang in LANGS]
             assert all(problem.code in said for said in words)
-    assert time.perf_counter() - begun < SECONDS_MAX
+    assert time.process_time() - begun < SECONDS_MAX
 
 
 @settings(max_examples=300)
@@ -168,9 +169,9 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_soon_and_in_little_memory(name: str) -> None:
     whole, expected = BOMBS[name]
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = set(codes(whole))
-    took_s = time.perf_counter() - begun
+    took_s = time.process_time() - begun
     assert expected & found
     assert took_s < BOMB_SECONDS_MAX
     tracemalloc.start()
@@ -186,20 +187,20 @@ def test_a_file_of_two_gigabytes_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "huge.yaml"
     with path.open("wb") as file:
         file.truncate(2 << 30)
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert codes(path) == ["VPG1233"]
-    assert time.perf_counter() - begun < 0.1
+    assert time.process_time() - begun < 0.1
 
 
 @pytest.mark.parametrize("word", ["vv ", "vv\n  ", "vv\n\n  ", '"" ', "# vv\n", "'' : "])
 def test_a_file_full_of_words_is_answered_in_time(word: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     codes(text(("name: case", "name: " + word * (255_000 // len(word)))))
-    assert time.perf_counter() - begun < SECONDS_MAX
+    assert time.process_time() - begun < SECONDS_MAX
 
 
 def test_the_largest_file_that_may_load_is_read_in_time() -> None:
     fleets = "".join(f"  - {{name: f{n}, vpg: gate, lines: 1}}\n" for n in range(1000))
-    begun = time.perf_counter()
+    begun = time.process_time()
     load_scenario(SMALL + fleets[: fleets.rindex("  - ")], catalogue=catalogue())
-    assert time.perf_counter() - begun < SECONDS_MAX
+    assert time.process_time() - begun < SECONDS_MAX

@@ -170,3 +170,6 @@ def test_a_huge_table_is_refused_unread(tmp_path: Path) -> None:
 def test_the_files_of_a_scenario_are_handed_over(tmp_path: Path) -> None:
     path = scenario_with(tmp_path, "demand_curve", HEAD + ROW)
     assert data_files(path) == {"data.csv": (HEAD + ROW).encode()}
+    (tmp_path / "other.csv").write_text(HEAD, encoding="utf-8")
+    option = "fleets.meters.traffic.0.file=other.csv"
+    assert data_files(path, sets=[option]) == {"other.csv": HEAD.encode()}

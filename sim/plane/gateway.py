@@ -272,20 +272,25 @@ class Gateway:
         holders = [line for line in self.lines if line.session or line.ghost]
         if not holders:
             return False
-        min(holders, key=lambda line: (line.last_activity_us, line.rank)).lose_session()
+        longest_idle = min(holders, key=lambda line: (line.last_activity_us, line.rank))
+        longest_idle.evicted = True
+        longest_idle.lose_session()
         return True
 
-    def cut_all(self) -> None:
+    def cut_all(self, now_us: int) -> None:
         """Delete every session; the devices do not know."""
         for line in self.lines:
             line.lose_session()
         for _ in range(self.orphans):
-            self.forget_session(ghost=True)
+            self.forget_session(now_us, ghost=True)
         self.orphans = 0
         self.orphan_epoch += 1
 
-    def forget_session(self, *, ghost: bool) -> None:
+    def forget_session(self, now_us: int, *, ghost: bool) -> None:
         """Count a session (or a ghost) as deleted."""
+        if now_us >= self.second_end_us:
+            # The minute's peak must see what there was before.
+            self.turn(now_us)
         self.tally.sessions_deleted += 1
         self.sessions -= 1
         if ghost:

@@ -35,6 +35,7 @@ class Line(SessionSide):
 
     __slots__ = (
         "busy",
+        "busy_no",
         "first_order",
         "inbox",
         "origin_us",
@@ -52,6 +53,8 @@ class Line(SessionSide):
         self.origin_us = fleet.start_us
         self.busy = False
         """One message is in flight (outstanding: hold, drop)."""
+        self.busy_no = 0
+        """Messages that were in flight so far."""
         self.releasing = False
         self.parked: list[Message] = []
         """Messages that wait for a session."""
@@ -118,7 +121,7 @@ class Line(SessionSide):
         if self.fleet.independent:
             self.submit(message)
         elif not self.busy:
-            self.busy = True
+            self._occupy()
             self.submit(message)
             self.release()
         elif self.fleet.holds and self._has_buffer():
@@ -298,19 +301,27 @@ class Line(SessionSide):
         del self.undecided[message]
         self.gateway.pending -= 1
 
+    def _occupy(self) -> None:
+        self.busy = True
+        self.busy_no += 1
+
     def _free(self, path_us: int) -> None:
         """Let the next held message go, once the answer to this one is there."""
         if self.fleet.independent:
             return
         if path_us:
             at_us = self.clock.now + path_us
-            Alarm(self.clock, self._free_later).set(at_us, self._timer(orders.RELEASE))
+            Alarm(self.clock, self._free_later).set(
+                at_us, self._timer(orders.RELEASE), self.busy_no
+            )
         else:
             self.busy = False
 
-    def _free_later(self, _alarm: Alarm) -> None:
-        self.busy = False
-        self.release()
+    def _free_later(self, alarm: Alarm) -> None:
+        # An answer to a message that was cancelled meanwhile frees nobody.
+        if alarm.note == self.busy_no:
+            self.busy = False
+            self.release()
 
     def release(self) -> None:
         """Submit held messages while the line is free; flat, because each may end at once."""
@@ -318,7 +329,7 @@ class Line(SessionSide):
             return
         self.releasing = True
         while self.queue and not self.busy:
-            self.busy = True
+            self._occupy()
             self.submit(self.queue.popleft())
         self.releasing = False
 

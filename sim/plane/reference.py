@@ -133,7 +133,7 @@ class ReferencePlane:
         """End a VPG and everything on it."""
         gateway = self._gateways[vpg_id]
         gateway.exists = False
-        gateway.cut_all()
+        gateway.cut_all(self._now_us)
         for line in gateway.lines:
             line.silence()
 
@@ -142,7 +142,7 @@ class ReferencePlane:
         gateway = self._gateways[vpg_id]
         gateway.resize(limits, self._now_us)
         if cut_sessions:
-            gateway.cut_all()
+            gateway.cut_all(self._now_us)
 
     def take_row(self, vpg_id: str) -> Flow:
         """Return the figures since the last call and begin anew."""

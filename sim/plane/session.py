@@ -46,6 +46,7 @@ class SessionSide(abc.ABC):
         "attach_tries",
         "clock",
         "draws",
+        "evicted",
         "fleet",
         "gateway",
         "gave_up",
@@ -84,6 +85,8 @@ class SessionSide(abc.ABC):
         self.attach_no = 0
         self.attach_tries = 0
         self.attach_began_us = 0
+        self.evicted = False
+        """The last session went to make room for another line's (A-02 evict_longest_idle)."""
         self.gave_up = False
         self.power_cuts = 0
         """Power cuts in force; 0: the device is on."""
@@ -143,11 +146,14 @@ class SessionSide(abc.ABC):
         decision = self.gateway.attach(self, self.clock.now)
         if decision == gw.CREATED:
             self._attached()
-            return
+        else:
+            self._refused(for_good=decision == gw.REJECTED_FOR_GOOD)
+
+    def _refused(self, *, for_good: bool) -> None:
         backoff = self.fleet.attach_backoff
         self.attach_tries += 1
         delay_us = -1
-        if decision != gw.REJECTED_FOR_GOOD:
+        if not for_good:
             delay_us = backoff.delay_us(self.attach_tries, 0, self._attach_word)
         at_us = self.clock.now + delay_us
         late = (
@@ -170,6 +176,7 @@ class SessionSide(abc.ABC):
         now_us = self.clock.now
         self.state = ATTACHED
         self.session = True
+        self.evicted = False
         self.session_seq += 1
         self.session_bytes = 0
         self.last_activity_us = now_us
@@ -183,13 +190,13 @@ class SessionSide(abc.ABC):
         """Let the platform delete the session (or ghost); the device does not know."""
         if self.ghost:
             self.ghost = False
-            self.gateway.forget_session(ghost=True)
+            self.gateway.forget_session(self.clock.now, ghost=True)
             return
         if not self.session:
             return
         self.session = False
         self.session_seq += 1
-        self.gateway.forget_session(ghost=False)
+        self.gateway.forget_session(self.clock.now, ghost=False)
         self._notice_later()
 
     def _notice_later(self) -> None:
@@ -212,8 +219,15 @@ class SessionSide(abc.ABC):
         self.state = IDLE
         if self.fleet.fleet.session.attach == "on_event":
             self.gave_up = True
-            return
-        self.start_attach()
+        elif self.evicted:
+            # As good as refused: or lines that notice at once would evict each other for ever.
+            self.attach_no += 1
+            self.attach_tries = 0
+            self.attach_began_us = self.clock.now
+            self.state = ATTACHING
+            self._refused(for_good=False)
+        else:
+            self.start_attach()
 
     def end_session(self) -> None:
         """Session ends with the device's knowledge (timeout, planned length)."""
@@ -221,7 +235,7 @@ class SessionSide(abc.ABC):
             return
         self.session = False
         self.session_seq += 1
-        self.gateway.forget_session(ghost=False)
+        self.gateway.forget_session(self.clock.now, ghost=False)
         if self.state == ATTACHED:
             self.state = IDLE
 
@@ -242,7 +256,7 @@ class SessionSide(abc.ABC):
     def _ghost_ends(self, alarm: Alarm) -> None:
         if self.ghost and alarm.note == self.session_seq:
             self.ghost = False
-            self.gateway.forget_session(ghost=True)
+            self.gateway.forget_session(self.clock.now, ghost=True)
 
     def disown_ghost(self) -> None:
         """Leave the ghost to its timeout although the line attaches anew (A-17 not_replaced)."""
@@ -258,7 +272,7 @@ class SessionSide(abc.ABC):
         gateway = self.gateway
         if gateway.exists and alarm.note == gateway.orphan_epoch:
             gateway.orphans -= 1
-            gateway.forget_session(ghost=True)
+            gateway.forget_session(self.clock.now, ghost=True)
 
     # ---- how a session may end by itself -------------------------------------------------------
 

@@ -277,9 +277,6 @@ def test_one_in_flight_holds_or_drops_the_others() -> None:
     assert (short["messages_delivered"], short["lost_buffer"]) == (3, 1)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an answer to a cancelled message frees the line for another"
-)
 def test_an_answer_from_before_a_power_cut_frees_nobody() -> None:
     own = vpg(upstream=Upstream(delay_us=sec(10)))
     cut = model.PowerCut(at_us=at(2), until_us=at(3), fleets=("f",))
@@ -619,7 +616,6 @@ def test_lines_that_join_are_in_use_whatever_the_fleet_began_with(created_s: int
         assert seen["messages_delivered"] >= 3 * 350
 
 
-@pytest.mark.xfail(strict=True, reason="they chase each other for ever within one microsecond")
 def test_evicted_lines_that_notice_at_once_do_not_stop_the_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -637,7 +633,6 @@ def test_evicted_lines_that_notice_at_once_do_not_stop_the_clock(
     assert flows(what, lines=2)["lines_peak"] == 2
 
 
-@pytest.mark.xfail(strict=True, reason="what was there before the minute's first attempt is lost")
 def test_the_lines_peak_of_a_minute_sees_its_beginning() -> None:
     # given: two sessions from 10 s to 105 s, a third at 110 s
     messages = trace((10, 0), (10, 1), (110, 2))

@@ -70,6 +70,22 @@ _NO_DIR_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES})
 
 Status = Literal["complete", "partial"]
 
+OWN_FILES = frozenset(
+    {
+        MANIFEST,
+        PARTIAL_MARK,
+        "scenario.yaml",
+        "summary.json",
+        "events.jsonl",
+        "bill.json",
+        "bill.csv",
+        "delays.parquet",
+        "peaks.parquet",
+        *(f"{table}.{kind}" for table in ("hourly", "charges") for kind in ("parquet", "csv")),
+    }
+)
+"""Names that the run directory uses itself; a scenario's data file may have none of them."""
+
 
 class RunDirError(VpgError):
     """The disk gave up while a run was written (full, broken): exit 6, nothing is left behind."""
@@ -207,10 +223,19 @@ class RunDirWriter:
         return self._work
 
     def path(self, name: str) -> Path:
-        """Return where to write the file ``name`` oneself (charts); ``finish`` digests it."""
-        ensure(_is_plain(name) and name != MANIFEST, f"{name!r} is a plain file name")
+        """Return where to write the file ``name`` oneself (charts); ``finish`` digests it.
+
+        A name may have folders (``data/curve.csv``), which are made.
+        """
+        ensure(_is_inside(name) and name != MANIFEST, f"{name!r} is a file of the run directory")
+        path = self.folder / name
+        if path.parent != self.folder:
+            try:
+                self._disk.make_dir(path.parent, parents=True)
+            except OSError as error:
+                raise self._error(error) from error
         self._written[name] = None
-        return self.folder / name
+        return path
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write the file ``name``."""
@@ -281,7 +306,9 @@ class RunDirWriter:
             self._disk.write(work / MANIFEST, _json(head | dict(manifest) | {"files": files}))
             for name in (*files, MANIFEST):
                 self._disk.sync_file(work / name)
-            self._disk.sync_dir(work)
+            for folder in sorted({parent for name in files for parent in (work / name).parents}):
+                if folder.is_relative_to(work):
+                    self._disk.sync_dir(folder)
             place = self._free(lambda k: self._name if k == 1 else f"{self._name}-{k}")
             self._disk.rename(work, place)
             self._disk.sync_dir(self._parent)
@@ -294,9 +321,10 @@ class RunDirWriter:
         return place
 
 
-def _is_plain(name: str) -> bool:
-    """Tell whether ``name`` is a file in its directory and can lead nowhere else."""
-    return bool(re.fullmatch(r"(?!\.{1,2}$)[^/\\\x00-\x1f]+", name))
+def _is_inside(name: str) -> bool:
+    """Tell whether ``name`` is a file in its directory, or below it, and can lead nowhere else."""
+    parts = name.split("/")
+    return all(re.fullmatch(r"(?!\.{1,2}$)[^/\\\x00-\x1f]+", part) for part in parts)
 
 
 def _json(document: object) -> bytes:
@@ -377,13 +405,13 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _well_formed(manifest: dict[str, Any]) -> bool:
-    """Tell whether status and names can be trusted; a name with a folder could lead outside."""
+    """Tell whether status and names can be trusted; a name must not lead outside."""
     files = manifest.get("files")
     return (
         manifest.get("status") in ("complete", "partial")
         and isinstance(files, dict)
         and all(
-            _is_plain(name) and isinstance(entry, dict) and "sha256" in entry
+            _is_inside(name) and isinstance(entry, dict) and "sha256" in entry
             for name, entry in files.items()
         )
     )

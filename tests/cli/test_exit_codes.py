@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import sim.run
+from scenarios.new import ready_files, ready_text
 from tests.support import ROOT
 from tests.support_cli import start, vpg
 from vpg.errors import EnsureError, ExitCode, InputError, Problem
@@ -194,3 +195,23 @@ def test_help_needs_none_of_the_heavy_libraries(in_tmp: Path) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_data_files_travel_with_the_run_and_may_not_take_its_names(in_tmp: Path) -> None:
+    # given: a scenario whose data lies in a folder, and one whose data is named like a result
+    text = ready_text("taxi-payments")
+    data = ready_files("taxi-payments")["taxi-payments.demand.csv"]
+    (in_tmp / "data").mkdir()
+    for scenario, name in (("inside", "data/curve.csv"), ("clash", "hourly.csv")):
+        (in_tmp / name).write_bytes(data)
+        changed = text.replace("taxi-payments.demand.csv", name)
+        (in_tmp / f"{scenario}.yaml").write_text(changed, encoding="utf-8")
+
+    one_hour = ("--no-charts", "--quiet", "--set", "duration_h=1")
+    kept = vpg("run", "inside.yaml", *one_hour)
+    refused = vpg("run", "clash.yaml", *one_hour)
+
+    assert kept.code == ExitCode.OK, kept.err
+    assert data == (only_run(in_tmp) / "data" / "curve.csv").read_bytes()
+    assert refused.code == ExitCode.INVALID_INPUT
+    assert "VPG1459" in refused.err

@@ -161,13 +161,23 @@ def test_forgetting_to_finish_leaves_nothing(tmp_path: Path) -> None:
         run.write_text("late", "")
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", "manifest.json", "", ".", "..", "a\\b", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["../up", "a/../b", "/a", "a//b", "manifest.json", "", ".", "..", "a\\b", "a\n"]
+)
 def test_a_file_name_cannot_lead_elsewhere(tmp_path: Path, name: str) -> None:
     with (
         pytest.raises(EnsureError),
         RunDirWriter(parent=tmp_path, scenario="x", started_us=0, identity="") as run,
     ):
         run.write_text(name, "")
+
+
+def test_a_file_below_a_folder_is_kept_there_and_read_back(tmp_path: Path) -> None:
+    with RunDirWriter(parent=tmp_path, scenario="x", started_us=0, identity="") as run:
+        run.write_text("data/2026/curve.csv", "1\n")
+        place = run.finish({})
+    assert (place / "data/2026/curve.csv").read_text() == "1\n"
+    assert list(read_run(place).manifest["files"]) == ["data/2026/curve.csv"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from vpg.cli.terminal import sound
 from vpg.errors import EnsureError, InputError, Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from reports.document import Findings, Summary
     from scenarios.model import Scenario
@@ -91,40 +91,34 @@ class Done:
 def load(request: Request) -> Loaded:
     """Read catalogue and scenario; raises ``InputError`` with all problems of the first bad one."""
     from scenarios.doubts import warnings
-    from scenarios.loader import load_scenario
+    from scenarios.loader import data_files, load_scenario
     from vpg.catalogue.load import load_catalogue
     from vpg.cli.clock import wall_us
 
     catalogue = load_catalogue(request.catalogue_files)
     path = request.source.path
     scenario = load_scenario(path, catalogue=catalogue, variant=request.variant, sets=request.sets)
+    data = data_files(path, variant=request.variant, sets=request.sets)
+    _check_data_names(path, data)
     return Loaded(
         request=request,
         scenario=scenario,
         catalogue=catalogue,
         warnings=tuple(warnings(scenario, catalogue)),
-        files={SCENARIO_FILE: path.read_bytes(), **_data_files(path)},
+        files={SCENARIO_FILE: path.read_bytes(), **data},
         began_us=wall_us(),
     )
 
 
-def _data_files(scenario: Path) -> dict[str, bytes]:
-    """Return the files that the scenario file names, by name; they lie in its folder."""
-    from scenarios.places import Composer
-    from scenarios.reading import SCENARIO_BYTES_MAX, decode, read_bytes
+def _check_data_names(scenario: Path, names: Iterable[str]) -> None:
+    from vpg.rundir import OWN_FILES
 
-    text = decode(read_bytes(scenario, SCENARIO_BYTES_MAX), str(scenario))
-    tree = Composer(str(scenario)).compose(text).plain()
-    return {name: (scenario.parent / name).read_bytes() for name in sorted(_named_files(tree))}
-
-
-def _named_files(tree: Any) -> set[str]:  # noqa: ANN401 - plain YAML
-    if isinstance(tree, dict):
-        found = {value for key, value in tree.items() if key == "file" and isinstance(value, str)}
-        return found.union(*(_named_files(value) for value in tree.values()))
-    if isinstance(tree, list | tuple):
-        return set().union(*(_named_files(value) for value in tree))
-    return set()
+    place = Place(file=sound(str(scenario)))
+    taken = sorted(OWN_FILES.intersection(names))
+    if taken:
+        raise InputError(
+            [Problem(code="VPG1459", place=place, values={"name": name}) for name in taken]
+        )
 
 
 def check_out(out: Path) -> None:

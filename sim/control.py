@@ -80,6 +80,7 @@ class Control:
             reached_us = self._advance(next_us, progress, stop)
             if reached_us < next_us or next_us == end_us:
                 self._close_rows(reached_us, last=True)
+                self.minutes += self._plane.take_minutes(final=True)
                 return reached_us
             self._clock.step()
 

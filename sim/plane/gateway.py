@@ -187,6 +187,13 @@ class Gateway:
                 )
             )
 
+    def take_minutes(self, *, final: bool) -> list[MinuteRow]:
+        """Return the minutes finished since the last call; ``final``: the running one too."""
+        if final:
+            self._end_minute()
+        finished, self.minutes = self.minutes, []
+        return finished
+
     def take_row(self, now_us: int) -> tuple[dict[str, int], dict[int, int]]:
         """Close the row at ``now_us``: return its figures and delays, and begin anew."""
         if now_us >= self.second_end_us:

@@ -53,8 +53,8 @@ class Plane(Protocol):
     def take_row(self, vpg_id: str) -> FlowRow:
         """Return the figures since the last call and begin anew."""
 
-    def take_minutes(self) -> list[MinuteRow]:
-        """Return the minutes finished since the last call."""
+    def take_minutes(self, *, final: bool = False) -> list[MinuteRow]:
+        """Return the minutes finished since the last call; ``final``: the running one too."""
 
     @property
     def events(self) -> int:

@@ -149,13 +149,10 @@ class ReferencePlane:
         self._events_before += self._gateways[vpg_id].events()
         return Flow(*self._gateways[vpg_id].take_row(self._now_us))
 
-    def take_minutes(self) -> list[MinuteRow]:
-        """Return the minutes finished since the last call."""
-        rows: list[MinuteRow] = []
-        for gateway in self._gateways.values():
-            rows += gateway.minutes
-            gateway.minutes = []
-        return rows
+    def take_minutes(self, *, final: bool = False) -> list[MinuteRow]:
+        """Return the minutes finished since the last call; ``final``: the running one too."""
+        gateways = self._gateways.values()
+        return [row for gateway in gateways for row in gateway.take_minutes(final=final)]
 
     # ---- events --------------------------------------------------------------------------------
 

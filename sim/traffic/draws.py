@@ -7,7 +7,8 @@ workers. So variants share their randomness, and any hour of any line can be com
 hours before.
 
 Word ``w`` of a place is word ``w % 4`` of block ``w // 4`` of
-``numpy.random.Philox(key=[stream, line], counter=[0, purpose | source << 8, message, attempt])``.
+``numpy.random.Philox(key=[stream, line], counter=[0, purpose | source << 8, message, attempt])``
+(both as uint64 arrays: of Python integers above 2**63 numpy makes floats).
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 

@@ -143,7 +143,6 @@ def test_a_line_that_joins_in_the_dark_works_when_it_is_over(
         assert flows["sessions_end"] == lines
 
 
-@pytest.mark.xfail(strict=True, reason="the last, unfinished minute of a run is not reported")
 def test_a_run_that_ends_within_a_minute_reports_that_minute() -> None:
     # given: a message every ten seconds for 95 s
     result = run(scenario(fleet("f", every(10)), end_us=at(95)))

@@ -169,4 +169,18 @@ class _Generator(GenerateJsonSchema):
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of scenario files, as committed in ``schema.json``."""
     schema = ScenarioFile.model_json_schema(schema_generator=_Generator)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+    return {"$schema": GenerateJsonSchema.schema_dialect, **_with_sorted_defaults(schema)}
+
+
+def _with_sorted_defaults(node: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Sort the keys of every default: pydantic writes them in the order of a set."""
+    if isinstance(node, list):
+        return [_with_sorted_defaults(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: dict(sorted(value.items()))
+        if key == "default" and isinstance(value, dict)
+        else _with_sorted_defaults(value)
+        for key, value in node.items()
+    }

@@ -27,6 +27,7 @@ from scenarios.model import (
 from sim.run import simulate
 from tests.support import limits_table
 from vpg.catalogue.load import load_catalogue
+from vpg.rating.histogram import bucket_of
 from vpg.rating.hourly import HourlyRow
 from vpg.timebase import HOUR_US, SECOND_US
 
@@ -161,3 +162,28 @@ def sums(result: RunResult, vpg_id: str = "v") -> dict[str, int]:
     rows = [row for row in result.rows if row.vpg_id == vpg_id]
     names = [name for name in HourlyRow.__slots__ if isinstance(getattr(rows[0], name), int)]
     return {name: sum(getattr(row, name) for row in rows) for name in names}
+
+
+ON_REPORT = Session(attach="on_report")
+
+
+def flows(what: Scenario, lines: int = 1000, rate: int = 30) -> dict[str, int]:
+    """Return the flows summed over the run, under a Small of these limits."""
+    return sums(run(what, small_limits(lines, rate)))
+
+
+def by_hour(result: RunResult, name: str) -> list[Any]:
+    """Return a column hour by hour."""
+    return [getattr(row, name) for row in result.rows]
+
+
+def delays_of(result: RunResult) -> dict[int, int]:
+    """Return the histogram of a run of one row."""
+    (counts,) = result.delays.values()
+    return counts
+
+
+def expected_delays(*seconds: float) -> dict[int, int]:
+    """Return the histogram of these delays."""
+    buckets = [bucket_of(sec(each)) for each in seconds]
+    return {bucket: buckets.count(bucket) for bucket in buckets}

@@ -166,7 +166,7 @@ class Control:
     def _course_of(self, event: model.Event, position: int) -> Generator[simpy.Event, Any, None]:
         yield self._at(event.at_us, _BEGIN, position)
         vpg_id: str = getattr(event, "vpg_id", "")
-        kind = type(event).__name__
+        kind = _WORDS[type(event)]
         if vpg_id and not self._exists(vpg_id):
             self._note(f"{kind}_without_vpg", vpg_id, _details(event))
             return
@@ -183,9 +183,10 @@ class Control:
 
     def _bill_side(self, event: model.Event) -> None:
         if isinstance(event, model.ConnectionChange):
-            self._ledgers[event.vpg_id].change_connections(event.kind, event.change)
+            ledger = self._ledgers[event.vpg_id]
+            ledger.change_connections(self._now_us, event.kind, event.change)
         elif isinstance(event, model.FeatureSwitch):
-            self._ledgers[event.vpg_id].switch(event.feature, event.value)
+            self._ledgers[event.vpg_id].switch(self._now_us, event.feature, event.value)
         elif isinstance(event, model.Recreate):
             self._recreate(event)
 
@@ -206,6 +207,23 @@ class Control:
                 at_us=self._now_us, kind=kind, vpg_id=vpg_id, details=tuple(details.items())
             )
         )
+
+
+_WORDS: dict[type, str] = {
+    model.CarrierOutage: "carrier_outage",
+    model.PowerCut: "power_cut",
+    model.ForcedCut: "forced_cut",
+    model.AttachLines: "attach_lines",
+    model.Recreate: "recreate",
+    model.FeatureSwitch: "feature",
+    model.ConnectionChange: "connection",
+    model.UpstreamFault: "upstream_fault",
+    model.MirrorPeerFault: "mirror_peer_fault",
+    model.RedirectionFault: "redirection_fault",
+    model.LineChange: "line_change",
+    model.Growth: "growth",
+}
+"""The scenario file's own word for each kind of event."""
 
 
 def _change_fee(old_type: str, new_type: str) -> str:

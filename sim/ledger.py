@@ -53,16 +53,20 @@ class VpgLedger:
         """Note a one-off fee (a bill item) that falls due in this row."""
         self._one_off.append(item)
 
-    def change_connections(self, kind: str, change: int) -> None:
+    def change_connections(self, now_us: int, kind: str, change: int) -> None:
         """Add or remove Peering, VIF or VPN connections."""
         count = connections.changed(self._connections[kind], change)
         self._connections[kind] = count
-        self._peaks[kind] = max(self._peaks[kind], count)
+        self._note(self._peaks, kind, count, now_us)
 
-    def switch(self, feature: str, value: int) -> None:
+    def switch(self, now_us: int, feature: str, value: int) -> None:
         """Switch a Junction function, or set the number of fixed IP sets."""
         self._features[feature] = value
-        self._on[feature] = max(self._on[feature], value)
+        self._note(self._on, feature, value, now_us)
+
+    def _note(self, peaks: dict[str, int], name: str, value: int, now_us: int) -> None:
+        # What ends on the hour was not there in the hour that begins: intervals are half-open.
+        peaks[name] = value if self.is_fresh(now_us) else max(peaks[name], value)
 
     def is_fresh(self, now_us: int) -> bool:
         """Return whether the running row has only just begun."""

@@ -202,3 +202,28 @@ def test_the_lines_peak_of_a_minute_sees_its_beginning() -> None:
     messages = trace((10, 0), (10, 1), (110, 2))
     what = scenario(fleet("f", messages, lines=3, session=ON_REPORT), a16_idle_timeout_us=sec(95))
     assert [row.lines_peak for row in run(what).minutes] == [2, 2]
+
+
+def test_what_ends_on_the_hour_is_not_in_the_hour_that_begins() -> None:
+    # given: a second Peering and inspection that both go exactly at 01:00
+    own = vpg(peering=2, inspection=True, fixed_ip_sets=1)
+    gone = (
+        model.ConnectionChange(at_us=at(3600), vpg_id="v", kind="peering", change=-1),
+        model.FeatureSwitch(at_us=at(3600), vpg_id="v", feature="inspection", value=0),
+        model.FeatureSwitch(at_us=at(3600), vpg_id="v", feature="fixed_ip", value=0),
+    )
+    seen = run(scenario(fleet(), vpgs=(own,), events=gone, hours=2))
+    assert [2, 1] == by_hour(seen, "peering_peak")
+    assert [1, 0] == by_hour(seen, "inspection_on")
+    assert [1, 0] == by_hour(seen, "junction_on")
+    assert [1, 0] == by_hour(seen, "fixed_ip_sets")
+
+
+def test_what_comes_and_goes_within_an_hour_is_in_it() -> None:
+    # given: a Peering that lives for the last microsecond of an hour
+    events = (
+        model.ConnectionChange(at_us=at(3600) - 1, vpg_id="v", kind="peering", change=1),
+        model.ConnectionChange(at_us=at(3600), vpg_id="v", kind="peering", change=-1),
+    )
+    seen = run(scenario(fleet(), events=events, hours=2))
+    assert [1, 0] == by_hour(seen, "peering_peak")

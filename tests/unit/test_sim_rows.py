@@ -213,10 +213,10 @@ def test_what_ends_on_the_hour_is_not_in_the_hour_that_begins() -> None:
         model.FeatureSwitch(at_us=at(3600), vpg_id="v", feature="fixed_ip", value=0),
     )
     seen = run(scenario(fleet(), vpgs=(own,), events=gone, hours=2))
-    assert [2, 1] == by_hour(seen, "peering_peak")
-    assert [1, 0] == by_hour(seen, "inspection_on")
-    assert [1, 0] == by_hour(seen, "junction_on")
-    assert [1, 0] == by_hour(seen, "fixed_ip_sets")
+    assert by_hour(seen, "peering_peak") == [2, 1]
+    assert by_hour(seen, "inspection_on") == [1, 0]
+    assert by_hour(seen, "junction_on") == [1, 0]
+    assert by_hour(seen, "fixed_ip_sets") == [1, 0]
 
 
 def test_what_comes_and_goes_within_an_hour_is_in_it() -> None:
@@ -226,4 +226,4 @@ def test_what_comes_and_goes_within_an_hour_is_in_it() -> None:
         model.ConnectionChange(at_us=at(3600), vpg_id="v", kind="peering", change=-1),
     )
     seen = run(scenario(fleet(), events=events, hours=2))
-    assert [1, 0] == by_hour(seen, "peering_peak")
+    assert by_hour(seen, "peering_peak") == [1, 0]

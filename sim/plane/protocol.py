@@ -10,23 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from scenarios.model import Event, Vpg
+    from sim.plane.flow import Flow
     from vpg.catalogue.model import Limits
     from vpg.results import MinuteRow
-
-
-class FlowRow(Protocol):
-    """The data plane's part of one hourly row, by column name."""
-
-    @property
-    def figures(self) -> Mapping[str, int]:
-        """The columns of the data plane."""
-
-    @property
-    def delays(self) -> Mapping[int, int]:
-        """The delay histogram."""
 
 
 class Plane(Protocol):
@@ -50,7 +37,7 @@ class Plane(Protocol):
     def end(self, event: Event) -> None:
         """Let ``event`` end now."""
 
-    def take_row(self, vpg_id: str) -> FlowRow:
+    def take_row(self, vpg_id: str) -> Flow:
         """Return the figures since the last call and begin anew."""
 
     def take_minutes(self, *, final: bool = False) -> list[MinuteRow]:

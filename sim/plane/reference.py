@@ -6,7 +6,6 @@ scenario (``sim.control``), random draws (``sim.traffic``). Times: ``SimUs``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from simpy.core import StopSimulation
 from scenarios import model
 from sim.plane.alarm import Alarm, Clock
 from sim.plane.fleet import FleetState
+from sim.plane.flow import Flow
 from sim.plane.gateway import Gateway
 from sim.plane.session import IDLE
 from sim.plane.tally import SERVICE_INDEX
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
 _STOP = -1
 """Before everything else of its microsecond, SimPy's own events included."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """The data plane's part of one hourly row."""
-
-    figures: dict[str, int]
-    delays: dict[int, int]
 
 
 class ReferencePlane:

@@ -50,7 +50,7 @@ def beta34_many(words: U64, span: int) -> npt.NDArray[np.int64]:
 
 
 @functools.cache
-def _log_table() -> tuple[int, ...]:
+def log_table() -> tuple[int, ...]:
     """Return -log2(1 - i/(2n)) × 2**62 for i = 0 … n: the exponential law between two halvings."""
     with localcontext() as context:
         context.prec = _DIGITS
@@ -65,7 +65,8 @@ _LN2_BITS = 62
 
 
 @functools.cache
-def _ln2_scaled() -> int:
+def ln2_scaled() -> int:
+    """Return ln 2 × 2**62."""
     with localcontext() as context:
         context.prec = _DIGITS
         return int(Decimal(2).ln() * (1 << _LN2_BITS))
@@ -80,10 +81,10 @@ def exponential(halvings: int, fraction: int, mean: int) -> int:
     whole = 64 - halvings.bit_length()
     scaled = fraction * _LOG_STEPS
     index, rest = scaled >> 64, scaled & (_WORD - 1)
-    table = _log_table()
+    table = log_table()
     low, high = table[index], table[index + 1]
     bits = (whole << _SCALE_BITS) + low + (((high - low) * rest) >> 64)
-    return (bits * _ln2_scaled() * mean) >> (_SCALE_BITS + _LN2_BITS)
+    return (bits * ln2_scaled() * mean) >> (_SCALE_BITS + _LN2_BITS)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_EXACT_BITS = 8
-_HALF = 1 << (_EXACT_BITS - 1)
+EXACT_BITS = 8
+"""Delays of fewer bits have a bucket each."""
+_HALF = 1 << (EXACT_BITS - 1)
 
 
 def bucket_of(delay_us: int) -> int:
@@ -21,7 +22,7 @@ def bucket_of(delay_us: int) -> int:
     >>> [bucket_of(v) for v in (0, 255, 256, 257, 258)]
     [0, 255, 256, 256, 257]
     """
-    shift = delay_us.bit_length() - _EXACT_BITS
+    shift = delay_us.bit_length() - EXACT_BITS
     if shift <= 0:
         return delay_us
     return shift * _HALF + (delay_us >> shift)

@@ -1,7 +1,12 @@
-"""Run a scenario: control plane and data plane together, checked before anyone sees a figure."""
+"""Run a scenario: control plane and data plane together, checked before anyone sees a figure.
+
+Owns: the order of the two, the last check and the result. Does not own: either plane. Times:
+``SimUs``.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 from typing import TYPE_CHECKING
 
@@ -18,7 +23,16 @@ if TYPE_CHECKING:
     from scenarios.model import Scenario
     from vpg.catalogue.model import Catalogue
 
-__all__ = ["Progress", "simulate"]
+__all__ = ["BrokenRunError", "Progress", "simulate"]
+
+
+class BrokenRunError(EnsureError):
+    """The hourly rows of a run contradict each other: a bug of ours, to be found in ``result``."""
+
+    def __init__(self, facts: str, result: RunResult) -> None:
+        """Keep the whole ``result``, marked partial because of the broken ``facts``."""
+        self.result = dataclasses.replace(result, status="partial", why_partial=facts)
+        super().__init__(facts)
 
 
 def simulate(
@@ -33,8 +47,8 @@ def simulate(
 
     ``progress`` is called at least once a simulated minute; when ``stop`` returns true the run ends
     there and its result is marked partial. Same scenario, seed and replication: same result,
-    whenever and wherever. Raises ``EnsureError`` when a conservation identity does not hold (a bug
-    of ours).
+    whenever and wherever. Raises ``BrokenRunError`` when a conservation identity does not hold (a
+    bug of ours).
     """
     plane = ReferencePlane(scenario=scenario, replication=replication)
     control = Control(scenario=scenario, catalogue=catalogue, plane=plane)
@@ -47,11 +61,8 @@ def simulate(
         if collecting:
             gc.enable()
     rows = tuple(sorted(control.rows, key=key_of))
-    broken = conservation(rows)
-    if broken:
-        raise EnsureError("; ".join(broken))
     partial = reached_us < scenario.end_us
-    return RunResult(
+    result = RunResult(
         rows=rows,
         delays=control.delays,
         minutes=tuple(sorted(control.minutes, key=lambda row: (row.vpg_id, row.minute_start_us))),
@@ -60,3 +71,7 @@ def simulate(
         ended_at_us=reached_us,
         why_partial="interrupted" if partial else "",
     )
+    broken = conservation(rows)
+    if broken:
+        raise BrokenRunError("; ".join(broken), result)
+    return result

@@ -5,9 +5,9 @@ directory. Does not own: the tables' columns (``vpg.runtables``) or what the man
 run. Times: the name holds the start as ``WallUs``, given by the caller; everything inside is
 ``SimUs``.
 
-A run writes into a hidden sibling of its final place. Any failure before the rename removes it. A
-stopped run is renamed too, with ``status: partial`` in the manifest and a file ``PARTIAL`` that
-says why.
+A run writes into a hidden sibling of its final place. Any failure before the rename removes it, and
+what a killed process left (SIGKILL, power) is swept by the next run. A stopped run is renamed too,
+with ``status: partial`` in the manifest and a file ``PARTIAL`` that says why.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from vpg.runtables import (
     CHARGES,
     DELAYS,
     HOURLY,
+    MONTH_TO_DATE,
     PEAKS,
     FileTable,
     RowT,
@@ -45,12 +47,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
+    from vpg.billing.month import MonthToDate
     from vpg.results import RowKey
 
 RUN_SCHEMA = "vpgsim-run-v1"
 MANIFEST = "manifest.json"
 PARTIAL_MARK = "PARTIAL"
 _NAME_MAX = 60
+_HIDDEN = re.compile(
+    r"\.[^/]+-\d{8}T\d{6}Z-[0-9a-f]{8}\.(?P<host>[0-9a-f]{8})\.(?P<pid>\d{1,9})\.\d+\.writing"
+)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _UNWRITABLE = frozenset(
     {
@@ -66,6 +72,8 @@ _UNWRITABLE = frozenset(
         errno.EISDIR,
     }
 )
+_CAN_ASK = os.name == "posix"
+"""Elsewhere the signal 0 would end the process asked about."""
 _NO_DIR_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES})
 
 Status = Literal["complete", "partial"]
@@ -81,7 +89,11 @@ OWN_FILES = frozenset(
         "bill.csv",
         "delays.parquet",
         "peaks.parquet",
-        *(f"{table}.{kind}" for table in ("hourly", "charges") for kind in ("parquet", "csv")),
+        *(
+            f"{table}.{kind}"
+            for table in ("hourly", "charges", "month_to_date")
+            for kind in ("parquet", "csv")
+        ),
     }
 )
 """Names that the run directory uses itself; a scenario's data file may have none of them."""
@@ -146,6 +158,41 @@ def run_name(*, scenario: str, started_us: int, identity: str) -> str:
     return f"{safe[:_NAME_MAX]}-{stamp}-{short}"
 
 
+def _host() -> str:
+    """Return a short name of where process ids mean what they mean here: machine and container."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no path, a name of the kernel's
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether the process may still run; where there is no harmless way to ask, it may."""
+    if not _CAN_ASK:
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def remove_abandoned(folder: Path, disk: Disk | None = None) -> None:
+    """Remove the hidden directories in ``folder`` whose process, of this host, is dead; silent."""
+    host = _host()
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - names are asked for
+    except OSError:
+        return
+    for name in names:
+        found = _HIDDEN.fullmatch(name)
+        if found and found["host"] == host and not _is_alive(int(found["pid"])):
+            (disk or Disk()).remove_tree(folder / name)
+
+
 class RunDirWriter:
     """Writes one run directory; use as a context manager and call ``finish`` once.
 
@@ -170,11 +217,32 @@ class RunDirWriter:
         self._work: Path | None = None
         self._written: dict[str, None] = {}
 
+    def probe(self) -> None:
+        """Show that the directory can be made, before a long simulation; sweep what others left.
+
+        The hidden directory, with all that is missing above it inside, is really made in the
+        nearest place that exists, and removed. Raises as ``__enter__`` does.
+        """
+        nearest = self._parent.absolute()
+        missing: list[str] = []
+        while not os.path.lexists(nearest) and nearest != nearest.parent:
+            missing.insert(0, nearest.name)
+            nearest = nearest.parent
+        remove_abandoned(nearest, self._disk)
+        work = self._hidden(nearest)
+        inside = () if ".." in missing else missing
+        try:
+            self._disk.make_dir(work.joinpath(*inside), parents=True)
+        except OSError as error:
+            raise self._error(error) from error
+        finally:
+            self._disk.remove_tree(work)
+
     def __enter__(self) -> Self:
         """Create the hidden directory beside the final place."""
         try:
             self._disk.make_dir(self._parent, parents=True)
-            work = self._free(lambda k: f".{self._name}.{os.getpid()}.{k}.writing")
+            work = self._hidden(self._parent)
             self._disk.make_dir(work)
         except OSError as error:
             raise self._error(error) from error
@@ -199,12 +267,9 @@ class RunDirWriter:
         inside = isinstance(error.filename, str) and Path(error.filename).is_relative_to(work)
         return inside or error.errno in _FULL
 
-    def _free(self, name: Callable[[int], str]) -> Path:
-        """Return the first place under the parent, by number from 1, where nothing is."""
-        k = 1
-        while os.path.lexists(self._parent / name(k)):
-            k += 1
-        return self._parent / name(k)
+    def _hidden(self, folder: Path) -> Path:
+        mine = f".{self._name}.{_host()}.{os.getpid()}"
+        return _free(folder, lambda k: f"{mine}.{k}.writing")
 
     def _error(self, error: OSError) -> VpgError:
         values = {"reason": error.strerror or str(error)}
@@ -261,6 +326,10 @@ class RunDirWriter:
         """Write ``charges.parquet`` and ``charges.csv``, sorted by key."""
         self._table("charges", CHARGES, sorted(rows, key=charge_key), with_csv=True)
 
+    def write_month_to_date(self, running: Iterable[MonthToDate]) -> None:
+        """Write ``month_to_date.parquet`` and ``month_to_date.csv``, by hour."""
+        self._table("month_to_date", MONTH_TO_DATE, sorted(running), with_csv=True)
+
     def write_delays(self, delays: Mapping[RowKey, Mapping[int, int]]) -> None:
         """Write ``delays.parquet``: one row per hourly row and histogram bucket."""
         self._table("delays", DELAYS, delay_counts(delays), with_csv=False)
@@ -309,7 +378,7 @@ class RunDirWriter:
             for folder in sorted({parent for name in files for parent in (work / name).parents}):
                 if folder.is_relative_to(work):
                     self._disk.sync_dir(folder)
-            place = self._free(lambda k: self._name if k == 1 else f"{self._name}-{k}")
+            place = _free(self._parent, lambda k: self._name if k == 1 else f"{self._name}-{k}")
             self._disk.rename(work, place)
             self._disk.sync_dir(self._parent)
         except OSError as error:
@@ -319,6 +388,14 @@ class RunDirWriter:
             raise self._error(error) from error
         self._work = None
         return place
+
+
+def _free(folder: Path, name: Callable[[int], str]) -> Path:
+    """Return the first place in ``folder``, by number from 1, where nothing is."""
+    k = 1
+    while os.path.lexists(folder / name(k)):
+        k += 1
+    return folder / name(k)
 
 
 def _is_inside(name: str) -> bool:

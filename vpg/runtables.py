@@ -3,21 +3,25 @@
 Owns: the columns of ``charges``, ``delays`` and ``peaks`` as files, and both encodings. Does not
 own: the hourly columns (``vpg.rating.hourly``) or where bytes go (``vpg.rundir``). Times: ``*_us``
 is ``SimUs``, as the unit in each field's metadata says. Integers are int64, text is UTF-8, nothing
-is a float.
+is a float. CSV alone has readable forms beside some integers: the hour in JST, whole sums in yen.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from vpg.billing.money import yen_text
+from vpg.billing.month import MonthToDate
 from vpg.errors import ensure
 from vpg.rating import charges, hourly
 from vpg.rating.charges import ChargeRow
 from vpg.rating.hourly import HourlyRow
 from vpg.results import MinuteRow
+from vpg.timebase import iso_jst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +33,11 @@ RowT = TypeVar("RowT")
 _COMPRESSION = "zstd"
 _COMPRESSION_LEVEL = 3
 _ROW_GROUP_ROWS = 131_072
+_READABLE: dict[str, tuple[str, Callable[[int], str]]] = {
+    "hour_start_us": ("hour_start_jst", functools.lru_cache(iso_jst)),
+    "cumulative_micro_yen": ("cumulative_yen", yen_text),
+}
+"""Column → the name of the text right behind it in CSV, and how that reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +63,12 @@ class FileTable(Generic[RowT]):
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def csv_names(self) -> tuple[str, ...]:
+        """Names of the columns of the CSV form: readable forms stand behind their integers."""
+        pairs = ((name, _READABLE.get(name)) for name in self.names)
+        return tuple(n for name, text in pairs for n in (name, *(text[:1] if text else ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +112,19 @@ CHARGES = FileTable(
         ),
     ),
     make=ChargeRow,
+)
+MONTH_TO_DATE = FileTable(
+    schema_name="vpgsim-month-to-date-v1",
+    columns=(
+        FileColumn(name="month", is_text=True, note="rating month, yyyyMM"),
+        FileColumn(name="hour_start_us", unit="us", note="start of the clock hour, UTC"),
+        FileColumn(
+            name="cumulative_micro_yen",
+            unit="micro-yen",
+            note="since the month began, this hour included; all VPGs, tax excluded",
+        ),
+    ),
+    make=MonthToDate,
 )
 DELAYS = FileTable(
     schema_name="vpgsim-delays-v1",
@@ -155,10 +183,15 @@ def to_csv(table: FileTable[RowT], rows: Iterable[RowT]) -> bytes:
     """Return ``rows`` as CSV: UTF-8, header, LF, null as an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.names)
+    writer.writerow(table.csv_names)
     for row in rows:
-        cells = (getattr(row, name) for name in table.names)
-        writer.writerow("" if cell is None else cell for cell in cells)
+        cells: list[object] = []
+        for name in table.names:
+            cell = getattr(row, name)
+            cells.append("" if cell is None else cell)
+            if name in _READABLE:
+                cells.append(_READABLE[name][1](cell))
+        writer.writerow(cells)
     return text.getvalue().encode()
 
 

@@ -17,7 +17,7 @@ from scenarios.new import ready_files, ready_text
 from tests.support import ROOT
 from tests.support_cli import start, vpg
 from vpg.errors import EnsureError, ExitCode, InputError, Problem
-from vpg.rundir import Disk
+from vpg.rundir import OWN_FILES, Disk, read_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,8 @@ def test_a_run_that_holds_ends_with_0_and_a_complete_directory(in_tmp: Path) -> 
     run_dir = only_run(in_tmp)
     assert answer.out == f"{run_dir.relative_to(in_tmp)}\n"
     names = {path.name for path in run_dir.iterdir()}
-    tables = {"hourly.parquet", "hourly.csv", "charges.parquet", "charges.csv"}
+    parts = ("hourly", "charges", "month_to_date")
+    tables = {f"{table}.{kind}" for table in parts for kind in ("parquet", "csv")}
     rest = {"delays.parquet", "peaks.parquet", "events.jsonl", "bill.json", "bill.csv"}
     assert names == tables | rest | {"manifest.json", "scenario.yaml", "summary.json"}
     said = manifest(run_dir)
@@ -62,6 +63,10 @@ def test_a_run_that_holds_ends_with_0_and_a_complete_directory(in_tmp: Path) -> 
     assert {"python", "vpgsim", "numpy", "simpy"} <= set(said["versions"])
     assert len(said["assumptions"]) >= 35
     assert set(said["files"]) == names - {"manifest.json"}
+    assert names - {"manifest.json"} <= OWN_FILES
+    bill = json.loads((run_dir / "bill.json").read_text(encoding="utf-8"))
+    running = (run_dir / "month_to_date.csv").read_text(encoding="utf-8").splitlines()
+    assert bill["months"][-1]["month_to_date_yen"] == running[-1].rpartition(",")[2] != "0"
     assert vpg("show", str(run_dir)).code == ExitCode.OK
     assert vpg("validate", str(run_dir / "scenario.yaml")).code == ExitCode.OK
 
@@ -149,6 +154,23 @@ def test_a_broken_promise_ends_with_1_and_a_marked_directory(
     said = manifest(only_run(in_tmp))
     assert (said["status"], said["why_partial"]) == ("partial", "pending_end is not what it was")
     assert only_run(in_tmp).name in answer.err
+    assert len(list(crash_files.iterdir())) == 1
+
+
+def test_rows_that_contradict_each_other_are_kept_to_find_the_bug(
+    crash_files: Path, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sim.run, "conservation", lambda _rows: ["one is lost", "two came back"])
+    answer = vpg(*RUN)
+    assert (answer.code, answer.numbers) == (ExitCode.UNEXPECTED, ["VPG1091"])
+    kept = read_run(only_run(in_tmp))
+    assert (kept.status, kept.manifest["why_partial"]) == ("partial", "one is lost; two came back")
+    assert (len(kept.rows), kept.charges) == (1, ())
+    assert kept.rows[0].messages_offered > 0
+    assert kept.delays
+    assert (kept.path / "hourly.csv").exists()
+    assert not (kept.path / "bill.json").exists()
+    assert "one is lost" in answer.err
     assert len(list(crash_files.iterdir())) == 1
 
 

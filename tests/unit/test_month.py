@@ -198,6 +198,7 @@ def test_the_document_and_the_csv_say_the_same() -> None:
     [month] = document["months"]
     assert next(iter(document)) == "schema_version"
     assert document["unpriced"] == [{"vpg_id": "v", "bill_item": "vpg_g"}]
+    assert (month["month_to_date_yen"], month["tax_excluded_yen"]) == ("16.5", 17)
     assert month["items"][0] == {
         "vpg_id": 'a"b,c',
         "bill_item": "vif",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -12,14 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support_rating import APRIL_2026_US, hour_row
+from vpg.billing.month import month_to_date
 from vpg.catalogue.load import load_catalogue
 from vpg.errors import EnsureError, ExitCode, InputError, VpgError
 from vpg.rating.charges import ChargePolicy, rate_hours
 from vpg.rating.hourly import key_of
 from vpg.results import ControlNote, MinuteRow
-from vpg.rundir import Disk, RunDirError, RunDirWriter, read_run
-from vpg.runtables import CHARGES, HOURLY, to_parquet
+from vpg.rundir import OWN_FILES, Disk, RunDirError, RunDirWriter, read_run
+from vpg.runtables import CHARGES, HOURLY, MONTH_TO_DATE, from_parquet, to_parquet
 from vpg.text import LANGS, render
+from vpg.timebase import HOUR_US
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,13 +116,33 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
     place = write_run(tmp_path)
     lines = (place / "charges.csv").read_text("utf-8").split("\n")
     assert lines[0] == (
-        "vpg_id,hour_start_us,bill_item,quantity,unit_price_micro_yen,amount_micro_yen"
+        "vpg_id,hour_start_us,hour_start_jst,bill_item,quantity,"
+        "unit_price_micro_yen,amount_micro_yen"
     )
-    assert lines[1] == f"vpg-1,{ROWS[0].hour_start_us},vpg_c_small,1,50000000,50000000"
-    assert lines[3] == f"東京,{APRIL_2026_US},vpg_f2,1,,"
+    nine, ten = "2026-04-01T09:00:00+09:00", "2026-04-01T10:00:00+09:00"
+    assert lines[1] == f"vpg-1,{ROWS[0].hour_start_us},{ten},vpg_c_small,1,50000000,50000000"
+    assert lines[3] == f"東京,{APRIL_2026_US},{nine},vpg_f2,1,,"
     hourly = (place / "hourly.csv").read_text("utf-8").splitlines()
     assert len(hourly) == 3
+    assert hourly[0].startswith("vpg_id,hour_start_us,hour_start_jst,config_seq,vpg_exists,")
+    assert hourly[1].startswith(f"vpg-1,{ROWS[0].hour_start_us},{ten},0,1,")
     assert str(2**62) in hourly[1].split(",")
+
+
+def test_the_month_to_date_is_data_in_both_forms(tmp_path: Path) -> None:
+    charges = [*CHARGED, dataclasses.replace(CHARGED[0], hour_start_us=APRIL_2026_US - HOUR_US)]
+    with RunDirWriter(parent=tmp_path, scenario="x", started_us=0, identity="") as run:
+        run.write_month_to_date(month_to_date(charges))
+        place = run.finish({})
+    assert (place / "month_to_date.csv").read_text("utf-8").splitlines() == [
+        "month,hour_start_us,hour_start_jst,cumulative_micro_yen,cumulative_yen",
+        f"202603,{APRIL_2026_US - HOUR_US},2026-04-01T08:00:00+09:00,50000000,50",
+        f"202604,{APRIL_2026_US},2026-04-01T09:00:00+09:00,980000000,980",
+        f"202604,{APRIL_2026_US + HOUR_US},2026-04-01T10:00:00+09:00,1030000000,1030",
+    ]
+    data = (place / "month_to_date.parquet").read_bytes()
+    assert from_parquet(MONTH_TO_DATE, data) == month_to_date(charges)
+    assert {"month_to_date.csv", "month_to_date.parquet"} <= OWN_FILES
 
 
 def test_the_same_run_gives_the_same_bytes_and_units_are_in_the_file(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from vpg.billing.money import round_up_yen, with_tax_round_up_yen, yen_text
 from vpg.timebase import DAY_US, month_name, month_start
@@ -159,24 +159,34 @@ def _items(rows: Sequence[ChargeRow]) -> tuple[BillItem, ...]:
     )
 
 
-def month_to_date(charges: Iterable[ChargeRow]) -> list[tuple[int, str, int]]:
-    """Return (hour_start_us, rating month, micro-yen since the month began) for each charged hour.
+class MonthToDate(NamedTuple):
+    """What a rating month costs up to the end of one hour: all VPGs, tax excluded."""
 
-    All VPGs together, the hour itself included, tax excluded; unpriced items are not in it.
-    """
+    hour_start_us: int
+    month: str
+    """``yyyyMM``."""
+    cumulative_micro_yen: int
+
+
+def month_to_date(charges: Iterable[ChargeRow]) -> list[MonthToDate]:
+    """Return the running total of each charged hour, in order; unpriced items are not in it."""
     by_hour: dict[int, int] = {}
     for row in charges:
         by_hour[row.hour_start_us] = by_hour.get(row.hour_start_us, 0) + (row.amount_micro_yen or 0)
-    running: list[tuple[int, str, int]] = []
+    running: list[MonthToDate] = []
     for hour in sorted(by_hour):
         month = month_name(hour)
-        before = running[-1][2] if running and running[-1][1] == month else 0
-        running.append((hour, month, before + by_hour[hour]))
+        last = running[-1] if running else None
+        before = last.cumulative_micro_yen if last and last.month == month else 0
+        running.append(MonthToDate(hour, month, before + by_hour[hour]))
     return running
 
 
 def bill_document(bill: Bill) -> dict[str, Any]:
-    """Return the bill as the closed document ``bill.json``: money as decimal text in yen."""
+    """Return the bill as the closed document ``bill.json``: money as decimal text in yen.
+
+    ``month_to_date_yen`` is the last running total of the month: exact, tax excluded, not rounded.
+    """
     return {
         "schema_version": BILL_SCHEMA,
         "currency": "JPY",
@@ -190,6 +200,7 @@ def bill_document(bill: Bill) -> dict[str, Any]:
             {
                 "month": month.month,
                 "tax_ppm": month.tax_ppm,
+                "month_to_date_yen": yen_text(month.tax_excluded_micro_yen),
                 "tax_excluded_yen": month.tax_excluded_yen,
                 "tax_yen": month.tax_yen,
                 "tax_included_yen": month.tax_included_yen,

@@ -121,24 +121,16 @@ def _check_data_names(scenario: Path, names: Iterable[str]) -> None:
         )
 
 
-def check_out(out: Path) -> None:
+def check_out(loaded: Loaded) -> None:
     """Refuse, before a long simulation, a place where the run directory cannot be written.
 
-    Raises ``InputError`` (VPG1451). Nothing is created.
+    Raises ``InputError`` (VPG1451), or what a failing disk raises. Nothing is left there.
     """
-    nearest = out.absolute()
-    while not os.path.lexists(nearest) and nearest != nearest.parent:
-        nearest = nearest.parent
-    reason = ""
+    out = loaded.request.out
     if sound(str(out)) != str(out):
-        reason = "the name is not valid text (UTF-8)"
-    elif not nearest.is_dir():
-        reason = f"{nearest} is not a directory"
-    elif not os.access(nearest, os.W_OK | os.X_OK):
-        reason = f"{nearest}: permission denied"
-    if reason:
-        place = Place(file=str(out))
-        raise InputError([Problem(code="VPG1451", place=place, values={"reason": reason})])
+        values = {"reason": "the name is not valid text (UTF-8)"}
+        raise InputError([Problem(code="VPG1451", place=Place(file=str(out)), values=values)])
+    _writer(loaded).probe()
 
 
 # ---- the run -------------------------------------------------------------------------------------
@@ -151,12 +143,13 @@ def simulate(
 
     A broken promise of the simulator (``EnsureError``) leaves a run directory that says so.
     """
-    from sim.run import simulate as simulate_scenario
+    from sim import run
 
     try:
-        result = simulate_scenario(loaded.scenario, loaded.catalogue, progress=progress, stop=stop)
+        result = run.simulate(loaded.scenario, loaded.catalogue, progress=progress, stop=stop)
     except EnsureError as broken:
-        kept = keep_broken(loaded, broken)
+        studied = broken.result if isinstance(broken, run.BrokenRunError) else None
+        kept = keep_broken(loaded, str(broken), studied)
         raise EnsureError(f"{broken} ({kept})") from broken
     return replace(result, why_partial=stop.name) if stop() else result
 
@@ -234,12 +227,16 @@ def write(loaded: Loaded, result: RunResult, accounts: Accounts, stop: StopFlag)
     )
 
 
-def keep_broken(loaded: Loaded, broken: EnsureError) -> Path:
-    """Keep what a run that broke its own promise was asked, marked partial with the reason."""
+def keep_broken(loaded: Loaded, why: str, result: RunResult | None) -> Path:
+    """Keep what a run that broke its own promise was asked, marked partial with the reason.
+
+    ``result``, as far as there is one, is what to find the bug in; nothing is billed from it.
+    """
     with _writer(loaded) as writer:
         _write_inputs(writer, loaded)
-        manifest = _manifest(loaded, None)
-        return writer.finish(manifest, status="partial", why_partial=str(broken))
+        if result is not None:
+            _write_result(writer, result)
+        return writer.finish(_manifest(loaded, None), status="partial", why_partial=why)
 
 
 def _writer(loaded: Loaded) -> RunDirWriter:
@@ -263,17 +260,22 @@ def _write_inputs(writer: RunDirWriter, loaded: Loaded) -> None:
         writer.write_bytes(name, content)
 
 
-def _write_tables(
-    writer: RunDirWriter, loaded: Loaded, result: RunResult, accounts: Accounts
-) -> None:
-    from vpg.billing.month import bill_csv, bill_document
-
-    _write_inputs(writer, loaded)
+def _write_result(writer: RunDirWriter, result: RunResult) -> None:
     writer.write_hourly(result.rows)
-    writer.write_charges(accounts.charges)
     writer.write_delays(result.delays)
     writer.write_peaks(result.minutes)
     writer.write_events(result.notes)
+
+
+def _write_tables(
+    writer: RunDirWriter, loaded: Loaded, result: RunResult, accounts: Accounts
+) -> None:
+    from vpg.billing.month import bill_csv, bill_document, month_to_date
+
+    _write_inputs(writer, loaded)
+    _write_result(writer, result)
+    writer.write_charges(accounts.charges)
+    writer.write_month_to_date(month_to_date(accounts.charges))
     writer.write_json("bill.json", bill_document(accounts.bill))
     writer.write_text("bill.csv", bill_csv(accounts.bill))
 

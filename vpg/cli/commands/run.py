@@ -97,7 +97,7 @@ def _run(request: Request, terminal: Terminal, stop: StopFlag) -> Done:
     loaded = runner.load(request)
     for warning in loaded.warnings:
         terminal.note(render(warning, terminal.lang))
-    runner.check_out(request.out)
+    runner.check_out(loaded)
     with progress.shown(terminal) as show:
         result = runner.simulate(loaded, show, stop)
     accounts = runner.account(loaded, result)

@@ -175,9 +175,6 @@ class EventBuilder:
             case parts.MirrorPeerFaultPart():
                 events = self._mirror(part, at_us, until_us, path)
             case parts.RedirectionFaultPart():
-                vpg = self.vpgs.get(part.vpg)
-                if vpg is not None and not vpg.redirection:
-                    self.context.problem("VPG1287", (*path, "vpg"), value=part.vpg)
                 events = [model.RedirectionFault(at_us=at_us, until_us=until_us, vpg_id=part.vpg)]
         return events
 

@@ -12,7 +12,13 @@ from scenarios.times import ppm, us
 if TYPE_CHECKING:
     from scenarios.context import Context
     from scenarios.places import Path
-    from scenarios.schema_vpgs import JunctionPart, LimiterPart, VpgPart
+    from scenarios.schema_vpgs import (
+        JunctionPart,
+        LimiterPart,
+        MirroringPart,
+        RedirectionPart,
+        VpgPart,
+    )
 
 SIZED_TYPES = ("C", "D")
 """Types that come in small, medium and large."""
@@ -55,9 +61,9 @@ def build_vpg(part: VpgPart, index: int, context: Context) -> model.Vpg | None:
         peering=part.connections.peering,
         vif=part.connections.vif,
         vpn=part.connections.vpn,
-        mirroring=part.junction.mirroring is not None,
+        mirroring=_is_on(part.junction.mirroring),
         mirror_peers=peers,
-        redirection=redirection is not None,
+        redirection=_is_on(redirection),
         redirection_delay_us=int(redirection.delay_ms * 1000) if redirection else 0,
         inspection=part.junction.inspection,
         fixed_ip_sets=part.fixed_ip_sets,
@@ -86,6 +92,10 @@ def check_size(
         context.problem("VPG1259", (*path, "size"), type=kind, value=size)
         return None
     return ""
+
+
+def _is_on(part: MirroringPart | RedirectionPart | None) -> bool:
+    return part is not None and part.enabled
 
 
 def _check_limiter(part: LimiterPart, path: Path, context: Context) -> None:
@@ -133,7 +143,7 @@ def _check_allowed(part: VpgPart, path: Path, context: Context) -> None:
         if getattr(part.connections, kind)
     ]
     junction = part.junction
-    if junction.mirroring or junction.redirection or junction.inspection:
+    if _is_on(junction.mirroring) or _is_on(junction.redirection) or junction.inspection:
         asked.append(("junction", ("junction",)))
     if part.fixed_ip_sets:
         asked.append(("fixed_ip", ("fixed_ip_sets",)))

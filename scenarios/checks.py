@@ -85,6 +85,8 @@ class _State:
     size: model.SizeName
     connections: dict[str, int]
     switched: dict[str, int]
+    redirects: bool
+    """Whether redirection is on at any instant."""
 
     def features(self) -> list[str]:
         """Return the functions in use, as the catalogue names them."""
@@ -101,6 +103,11 @@ def replay(
 
     Returns the events with the type and size that a ``recreate`` leaves as they were filled in.
     """
+    redirecting = {
+        event.vpg_id
+        for event, _ in events
+        if isinstance(event, model.FeatureSwitch) and event.feature == "redirection" and event.value
+    }
     states = {
         vpg.id: _State(
             vpg,
@@ -113,6 +120,7 @@ def replay(
                 "inspection": int(vpg.inspection),
                 "fixed_ip": vpg.fixed_ip_sets,
             },
+            vpg.redirection or vpg.id in redirecting,
         )
         for vpg in vpgs
     }
@@ -137,6 +145,8 @@ def _step(
             feature = "fixed_ip" if event.feature == "fixed_ip" else "junction"
             if event.value and not context.catalogue.allows(state.type, feature):
                 context.problem("VPG1262", path, type=state.type, feature=feature)
+        case model.RedirectionFault() if not state.redirects:
+            context.problem("VPG1287", (*path, "vpg"), value=state.vpg.id)
         case model.ConnectionChange():
             state.connections[event.kind] += event.change
             if state.connections[event.kind] < 0:

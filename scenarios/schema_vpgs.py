@@ -65,6 +65,8 @@ class MirrorPeerPart(Part):
 class MirroringPart(Part):
     """Junction mirroring: a copy of every packet to each enabled peer."""
 
+    enabled: bool = True
+    """Off: listed, but copies nothing until a `feature` event switches it on."""
     peers: tuple[MirrorPeerPart, ...]
     """Destinations of the copies."""
 
@@ -72,12 +74,14 @@ class MirroringPart(Part):
 class RedirectionPart(Part):
     """Junction redirection: traffic passes through the customer's server."""
 
+    enabled: bool = True
+    """Off: known, but not used until a `feature` event switches it on."""
     delay_ms: Milliseconds = Decimal(0)
     """Time the detour adds to each attempt."""
 
 
 class JunctionPart(Part):
-    """Junction functions that are on from the VPG's first instant."""
+    """Junction functions; on from the VPG's first instant unless switched off here."""
 
     mirroring: MirroringPart | None = None
     """Mirroring to peers."""

@@ -95,7 +95,7 @@ def _errors() -> str:
             part = code[3:5]
             lines += ["", f"## VPG{part}xx {_PARTS[part]}", ""]
             lines += ["| number | English | 日本語 |", "| --- | --- | --- |"]
-        english, japanese = (_cell(text.template(code, lang)) for lang in ("en", "ja"))
+        english, japanese = (_cell(text.explained(code, lang)) for lang in ("en", "ja"))
         lines.append(f'| <a id="{code.lower()}"></a>{code} | {english} | {japanese} |')
     return "\n".join(lines) + "\n"
 

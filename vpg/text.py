@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import string
 import tomllib
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -29,6 +30,22 @@ def _texts() -> dict[str, dict[str, str]]:
 def template(code: str, lang: str) -> str:
     """Return the text numbered ``code`` in ``lang`` ("ja" or "en"), placeholders in braces."""
     return _texts()[code][lang]
+
+
+def explained(code: str, lang: str) -> str:
+    """Return the text for readers without a case at hand: ``‹value›`` where a value comes.
+
+    Suggestions (``{hint:…}``) are left out. Raises ``KeyError`` for an unknown number.
+
+    >>> explained("VPG1202", "en")
+    'the key "‹key›" is missing; add it.'
+    """
+    words = []
+    for literal, name, _, _ in string.Formatter().parse(template(code, lang)):
+        words.append(literal)
+        if name and name != "hint":
+            words.append(f"‹{name}›")
+    return "".join(words)
 
 
 def message(code: str, lang: str, **values: object) -> str:

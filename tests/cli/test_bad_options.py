@@ -20,6 +20,10 @@ CASES: dict[str, tuple[tuple[str, ...], ExitCode, str]] = {
     "no command": ((), USAGE, "VPG1018"),
     "unknown command": (("rn",), USAGE, "VPG1011"),
     "unknown option of vpg": (("--verson",), USAGE, "VPG1010"),
+    "language but no command": (("--lang", "ja"), USAGE, "VPG1018"),
+    "language of nothing": (("--lang",), USAGE, "VPG1014"),
+    "language before the command": (("--lang", "fr", *RUN), USAGE, "VPG1013"),
+    "language but no import kind": (("import", "--lang", "ja"), USAGE, "VPG1018"),
     "no import kind": (("import",), USAGE, "VPG1018"),
     "unknown import kind": (("import", "line", "x.csv"), USAGE, "VPG1011"),
     "no scenario": (("run",), USAGE, "VPG1012"),
@@ -146,21 +150,6 @@ def test_a_name_that_is_no_text_is_refused_in_both_forms(in_tmp: Path) -> None:
     assert vpg(*RUN, "--out", os.fsdecode(b"\xff")).numbers == ["VPG1451"]
     assert '"code": "VPG1020"' in vpg("run", os.fsdecode(b"\xff"), "--json").out
     assert list(in_tmp.iterdir()) == []
-
-
-def test_an_unwritable_out_is_told_before_the_simulation(
-    in_tmp: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def access(path: Path, _mode: int) -> bool:
-        asked.append(str(path))
-        return False
-
-    monkeypatch.setattr(os, "access", access)
-    answer = vpg(*RUN, "--out", "locked/runs")
-    assert (answer.code, answer.numbers) == (INPUT, ["VPG1451"])
-    assert asked == [str(in_tmp)]
 
 
 def test_a_near_miss_is_answered_with_the_word_meant() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,8 @@ PAGES = {
     "validate": ("validate", "smallest"),
     "validate-warns": ("validate", "smallest", "--set", "vpgs=[{id: gate, type: G}]"),
     "new": ("new", "smallest", "--out", "mine.yaml"),
+    "catalogue-empty": ("catalogue", "--at", "2010-01-01"),
+    "error": ("errors", "VPG1203"),
     "catalogue": ("catalogue", "--type", "G", "--at", "2026-04-01"),
     "mistakes": (
         *("run", "smallest", "--set", "vpgs[0].size=larg", "--set", "fleets[0].lines=-1"),
@@ -55,6 +58,24 @@ def test_help_begins_with_examples(words: tuple[str, ...], in_tmp: Path) -> None
     assert matches_golden(f"{name}.txt", masked(answer.out, in_tmp))
     if words != ("import",):
         assert answer.out.index("Examples:") < answer.out.index("Options:")
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize("words", [(), ("import",), ("run",), ("import", "beam")])
+def test_help_answers_in_the_language_asked_for_wherever_it_stands(
+    words: tuple[str, ...], lang: str, in_tmp: Path
+) -> None:
+    chosen = ("--lang", lang)
+    lines = {(*chosen, *words, "--help"), (*words, "--help", *chosen), (*words, *chosen, "--help")}
+    answers = {vpg(*line) for line in (*lines, (*words, f"--lang={lang}", "-h"))}
+    [answer] = answers
+    assert (answer.code, answer.err) == (0, "")
+    name = "-".join(("help", *words))
+    if words != ("import", "beam"):
+        golden = f"{name}.ja.txt" if lang == "ja" else f"{name}.txt"
+        assert matches_golden(golden, masked(answer.out, in_tmp))
+    if lang == "ja":
+        assert re.search("[ぁ-ん]", answer.out)
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])

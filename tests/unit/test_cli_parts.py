@@ -7,18 +7,22 @@ import os
 import re
 import string
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support import ROOT
 from tests.support_cli import vpg
+from vpg.catalogue.items import KINDS
+from vpg.cli.app import application
+from vpg.cli.commands.catalogue import unit_word
 from vpg.cli.files import write_new
-from vpg.cli.language import resolve, word_keys
+from vpg.cli.language import resolve, word, word_keys
 from vpg.cli.terminal import clean
 from vpg.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CLI = ROOT / "vpg" / "cli"
@@ -36,8 +40,30 @@ def test_every_word_is_said_somewhere() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in CLI.rglob("*.py"))
     built = {"catalogue_price", "catalogue_limit", "catalogue_tax", "catalogue_feature"}
     built |= {"catalogue_code", "catalogue_rule"}
+    built |= {unit_word(kind.unit) for kind in KINDS.values()}
+    built |= {key for key, _ in helps(application())}
     said = {key for key in word_keys() if re.search(rf"""["']{key}["']""", code)}
-    assert set(word_keys()) - said == built
+    assert set(word_keys()) - said == built - said
+
+
+def helps(command: Any, key: str = "help") -> Iterator[tuple[str, str]]:
+    """Yield the key of the words of each command's help, and its help."""
+    yield key, command.help
+    for name, below in getattr(command, "commands", {}).items():
+        yield from helps(below, f"{key}_{name}")
+
+
+def test_the_help_begins_with_its_words_in_the_readers_language() -> None:
+    for key, text in helps(application()):
+        assert text.startswith(word(key, "en")), key
+    for key, text in helps(application("ja")):
+        assert text.startswith(f"\b\n{word(key, 'ja').splitlines()[0]}"), key
+        assert ("Examples:" in text) == (key != "help_import")
+
+
+def test_english_units_are_those_of_the_catalogue() -> None:
+    for kind in KINDS.values():
+        assert word(unit_word(kind.unit), "en") == kind.unit
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vpg.cli.commands import arrivals, catalogue, imports, new, reference, run, show, validate
-from vpg.cli.grammar import new_app, with_examples
+from vpg.cli.grammar import LangOption, new_app, translate, with_examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from vpg.cli.language import Lang
 
 _ABOUT = """Simulate SIM fleets through IoT Virtual Private Gateways, and bill every clock hour.
 
@@ -36,8 +38,8 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-def application() -> Any:  # noqa: ANN401 - typer's own group
-    """Return the command tree, ready to be called."""
+def application(lang: Lang = "en") -> Any:  # noqa: ANN401 - typer's own group
+    """Return the command tree, ready to be called; its help begins in ``lang``."""
     app = new_app(with_examples(_ABOUT, _EXAMPLES))
 
     @app.callback()
@@ -47,8 +49,9 @@ def application() -> Any:  # noqa: ANN401 - typer's own group
             bool,
             typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
         ] = False,
+        lang: LangOption = None,
     ) -> None:
-        del version
+        del version, lang  # The terminal knows the language already.
 
     registers: tuple[Callable[[typer.Typer], None], ...] = (
         run.register,
@@ -62,4 +65,6 @@ def application() -> Any:  # noqa: ANN401 - typer's own group
     )
     for register in registers:
         register(app)
-    return typer.main.get_command(app)
+    tree = typer.main.get_command(app)
+    translate(tree, lang, "help")
+    return tree

@@ -118,7 +118,7 @@ class ImportDocument(Document, frozen=True, kw_only=True):
 
 
 class ErrorTextPart(Document, frozen=True, kw_only=True):
-    """One numbered problem's text, with its placeholders."""
+    """One numbered problem's text, ``‹name›`` where a value comes."""
 
     code: str
     en: str

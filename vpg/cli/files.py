@@ -1,12 +1,13 @@
 """Writing a few small files for a person: all or none, and nothing of theirs overwritten.
 
 Owns: refusal to overwrite, and the write beside with a rename. Does not own: run directories
-(``vpg.rundir``).
+(``vpg.rundir``). The editor's schema is generated: one of another version is not theirs but ours.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
 from contextlib import suppress
@@ -26,8 +27,9 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> None:
     """Write ``files``; each appears whole or not at all.
 
     Raises ``InputError`` with VPG1022 for every file that exists already with other content
-    (unless ``force``) before anything is written, with VPG1023 when a place cannot be written, and
-    ``OSError`` when the disk is full; then none of the new files remains.
+    (unless ``force``, or both are schemas of ours) before anything is written, with VPG1023
+    when a place cannot be written, and ``OSError`` when the disk is full; then none of the new
+    files remains.
     """
     try:
         _write_all(files, force=force)
@@ -42,7 +44,8 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> None:
 def _write_all(files: Mapping[Path, bytes], *, force: bool) -> None:
     existing = [path for path in files if path.exists() or path.is_symlink()]
     same = [path for path in existing if path.is_file() and path.read_bytes() == files[path]]
-    taken = [path for path in existing if path not in same and (not force or path.is_dir())]
+    ours = [path for path in existing if path.is_file() and _refreshes(path, files[path])]
+    taken = [p for p in existing if p not in (*same, *ours) and (not force or p.is_dir())]
     if taken:
         raise InputError([Problem(code="VPG1022", place=Place(file=str(path))) for path in taken])
     beside: dict[Path, Path] = {}
@@ -65,6 +68,19 @@ def _write_all(files: Mapping[Path, bytes], *, force: bool) -> None:
         for part in beside.values():
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _refreshes(path: Path, content: bytes) -> bool:
+    return _is_our_schema(content) and _is_our_schema(path.read_bytes())
+
+
+def _is_our_schema(content: bytes) -> bool:
+    """Tell whether ``content`` is a JSON Schema of scenario files, of whatever version."""
+    try:
+        schema = json.loads(content)
+        return schema["title"] == "ScenarioFile" and "vpgsim" in schema["properties"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 def _write_beside(path: Path, content: bytes) -> Path:

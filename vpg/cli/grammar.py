@@ -16,15 +16,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from vpg.cli.language import word
 from vpg.errors import Problem, UsageError
 from vpg.hints import Hint, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from vpg.cli.language import Lang
+
 _LANG_HELP = "Language of the answer; else VPG_LANG, else the locale, else en."
+LangOption = Annotated[Literal["ja", "en"] | None, typer.Option("--lang", help=_LANG_HELP)]
 _COMMON = {
-    "lang": (Annotated[Literal["ja", "en"] | None, typer.Option("--lang", help=_LANG_HELP)], None),
+    "lang": (LangOption, None),
     "json": (
         Annotated[
             bool,
@@ -42,6 +46,7 @@ _COMMON = {
     ),
 }
 
+_EXAMPLES_HEAD = "\n\n\b\nExamples:\n"
 _HELP: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
 # Typer carries its own copy of click and exports of its usage errors only this one.
 UsageComplaint: type[Exception] = typer.BadParameter.__mro__[1]
@@ -70,7 +75,7 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
         """Parse, then refuse a line without a command."""
-        if all(arg.startswith("-") for arg in args) and not ctx.resilient_parsing:
+        if not _names_a_command(args) and not ctx.resilient_parsing:
             super().parse_args(ctx, args)  # --help, --version and unknown options end here
             values = {"group": ctx.command_path, "known": ", ".join(self.commands)}
             raise UsageError(Problem(code="VPG1018", values=values))
@@ -90,8 +95,21 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+def _names_a_command(args: Sequence[str]) -> bool:
+    left = iter(args)
+    for arg in left:
+        if arg == "--lang":
+            next(left, None)
+        elif not arg.startswith("-"):
+            return True
+    return False
+
+
 def new_app(text: str, **settings: Any) -> typer.Typer:  # noqa: ANN401 - typer's own settings
-    """Return an empty group of commands whose help begins with ``text``."""
+    """Return an empty group of commands whose help begins with ``text``.
+
+    Give it a callback with ``LangOption``: ``--lang`` may stand before a command, too.
+    """
     return typer.Typer(
         cls=Group,
         help=text,
@@ -157,7 +175,27 @@ def _signature(options: Options) -> inspect.Signature:
 def with_examples(text: str, examples: Sequence[str]) -> str:
     """Return help text: one paragraph, then the examples, line by line as they are."""
     lines = "\n".join(f"  {example}" for example in examples)
-    return f"{text}\n\n\b\nExamples:\n{lines}" if examples else text
+    return f"{text}{_EXAMPLES_HEAD}{lines}" if examples else text
+
+
+# ---- help in the reader's language ---------------------------------------------------------------
+
+
+def translate(command: Any, lang: Lang, key: str) -> None:  # noqa: ANN401 - typer's own
+    """Let the help of ``command``, and of those below it, begin in ``lang``.
+
+    ``key`` names the words; those of a command below end with its name. Options and examples stay
+    as they are: English.
+    """
+    if lang == "en":
+        return
+    _, head, examples = (command.help or "").partition(_EXAMPLES_HEAD)
+    paragraphs = word(key, lang).split("\n\n")
+    command.short_help = paragraphs[0]
+    # Not wrapped anew: the library would count letters, of which a Japanese one takes two columns.
+    command.help = "\n\n".join(f"\b\n{one}" for one in paragraphs) + head + examples
+    for name, below in getattr(command, "commands", {}).items():
+        translate(below, lang, f"{key}_{name}")
 
 
 # ---- typer's complaints in our words -------------------------------------------------------------

@@ -47,7 +47,7 @@ def _answer(arguments: Sequence[str], terminal: Terminal) -> int:
         raise InputError(foreign)
     from vpg.cli.app import application
 
-    answer = application().main(
+    answer = application(terminal.lang).main(
         args=list(arguments), prog_name="vpg", standalone_mode=False, obj=terminal
     )
     return answer if isinstance(answer, int) else int(ExitCode.OK)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from vpg.cli.language import Lang, resolve, word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -86,6 +87,14 @@ class Terminal:
         """Print a result to stdout, unless the result is a JSON document."""
         if not self.as_json:
             _print(text, sys.stdout)
+
+    def wrote(self, files: Iterable[Path], scenario: Path) -> None:
+        """Name the ``files`` written and how to run the ``scenario`` of them, unless quiet."""
+        if self.quiet:
+            return
+        for path in files:
+            self.data(self.word("new_wrote", path=path))
+        self.data(self.word("new_next", path=scenario))
 
     def note(self, text: str) -> None:
         """Say something about the work to stderr, unless quiet."""

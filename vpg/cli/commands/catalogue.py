@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -143,6 +144,10 @@ def _tell(
 ) -> None:
     at = _text(day) or terminal.word("catalogue_all")
     terminal.data(terminal.word("catalogue_head", id=loaded.id, sha256=loaded.sha256[:12], at=at))
+    if not parts:
+        first = min(entry.effective_from for entry in loaded.entries())
+        terminal.data(f"\n{terminal.word('catalogue_nothing', at=at, first=first)}")
+        return
     sources: dict[str, int] = {}
     section = ""
     for part in parts:
@@ -152,13 +157,29 @@ def _tell(
         number = sources.setdefault(_source_text(terminal, part), len(sources) + 1)
         value = terminal.word("catalogue_unknown") if part.value is None else part.value
         dates = f"{part.effective_from} - {part.valid_until or ''}".rstrip()
-        words = (f"  {part.item:<28}", f"{value:>14}", f"{part.unit:<12}", dates)
+        unit = terminal.word(unit_word(part.unit))
+        words = (f"  {part.item:<28}", _padded(value, 14, ">"), _padded(unit, 15, "<"), dates)
         terminal.data(f"{' '.join(words)}  [{number}] {part.confidence}")
         if part.note:
             terminal.data(f"      {part.note}")
     terminal.data(f"\n{terminal.word('catalogue_sources')}")
     for source, number in sources.items():
         terminal.data(f"  [{number}] {source}")
+
+
+def unit_word(unit: str) -> str:
+    """Return the key in ``words.toml`` of a unit of the catalogue.
+
+    >>> unit_word("yen/h")
+    'unit_yen_per_h'
+    """
+    return f"unit_{unit.replace('/', '_per_')}"
+
+
+def _padded(text: str, columns: int, side: Literal["<", ">"]) -> str:
+    """Return ``text`` with blanks behind (``<``) or before it; a Japanese letter takes two."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return format(text, f"{side}{columns - wide}")
 
 
 def _source_text(terminal: Terminal, part: EntryPart) -> str:

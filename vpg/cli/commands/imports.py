@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vpg.cli.grammar import Options, command, new_app
+from vpg.cli.grammar import LangOption, Options, command, new_app
 from vpg.cli.options import read_date, unreadable
 
 if TYPE_CHECKING:
@@ -156,6 +156,11 @@ _TEXTS: dict[Kind, tuple[str, str]] = {
 def register(app: typer.Typer) -> None:
     """Add ``import`` and its five kinds to ``app``."""
     group = new_app("Turn CSV files you already have into a scenario that runs.")
+
+    @group.callback()
+    def root(*, lang: LangOption = None) -> None:
+        del lang  # The terminal knows the language already.
+
     for kind, (text, example) in _TEXTS.items():
         options = {**_FILE, **_EVERY, **_OWN[kind]}
         command(group, kind, text, (example,), options)(_importing(kind))
@@ -234,9 +239,7 @@ def _tell(terminal: Terminal, kind: Kind, imported: Imported, files: Sequence[Pa
     for problem in imported.problems:
         terminal.note(render(problem, terminal.lang))
     terminal.note(", ".join(f"{name} {count:,}" for name, count in imported.counts.items()))
-    for path in files:
-        terminal.data(terminal.word("new_wrote", path=path))
-    terminal.data(terminal.word("new_next", path=files[-1]))
+    terminal.wrote(files, files[-1])
     if terminal.as_json:
         from vpg.cli.documents import ImportDocument, problem_part
 

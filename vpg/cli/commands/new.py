@@ -55,9 +55,7 @@ def new(
         for index, (file, content) in enumerate(ready_files(name).items())
     }
     write_new(files, force=force)
-    for path in files:
-        terminal.data(terminal.word("new_wrote", path=path))
-    terminal.data(terminal.word("new_next", path=target))
+    terminal.wrote(files, target)
     _document(terminal, {}, tuple(files))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,22 +66,15 @@ def errors(
 ) -> None:
     """List or explain numbered errors."""
     from vpg.cli.documents import ErrorsDocument, ErrorTextPart
-    from vpg.text import codes
+    from vpg.text import codes, explained
 
     known = codes()
     wanted = known if code is None else (code.upper(),)
     if wanted[0] not in known:
         values = {"value": code, "hint": closest(wanted[0], known)}
         raise InputError([Problem(code="VPG1027", values=values)])
-    parts = [ErrorTextPart(code=c, en=_readable(c, "en"), ja=_readable(c, "ja")) for c in wanted]
+    parts = [ErrorTextPart(code=c, en=explained(c, "en"), ja=explained(c, "ja")) for c in wanted]
     for part in parts:
         terminal.data(f"{part.code}  {part.ja if terminal.lang == 'ja' else part.en}")
     if terminal.as_json:
         terminal.document(ErrorsDocument(errors=parts))
-
-
-def _readable(code: str, lang: str) -> str:
-    """Return the text of ``code`` with its placeholders' names, hints left out."""
-    from vpg.text import template
-
-    return re.sub(r"\{hint[^}]*\}", "", template(code, lang))

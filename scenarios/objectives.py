@@ -34,7 +34,8 @@ class ObjectiveResult:
 def judge(scenario: Scenario, totals: Totals, bill: Bill) -> tuple[ObjectiveResult, ...]:
     """Return one result for each objective of ``scenario``, in its order.
 
-    A share of nothing (no message was decided, no attempt made) keeps its promise.
+    A share of nothing (no message was decided, no attempt made) keeps its promise. A limit on
+    charges is not kept while something used has no price: what is known is only a lower bound.
     """
     return tuple(_judge(objective, totals, bill) for objective in scenario.objectives)
 
@@ -50,7 +51,7 @@ def _judge(objective: Objective, totals: Totals, bill: Bill) -> ObjectiveResult:
         measured >= objective.limit
         if objective.kind.endswith("_min")
         else measured <= objective.limit
-    )
+    ) and (objective.kind != "charges_yen_max" or bill.complete)
     return ObjectiveResult(
         kind=objective.kind,
         vpg_id=objective.vpg_id,

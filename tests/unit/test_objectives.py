@@ -25,10 +25,12 @@ BILL = Bill(
 )
 
 
-def judged(kind: str, limit: int, whole: Totals, vpg_id: str = "") -> tuple[int, bool]:
+def judged(
+    kind: str, limit: int, whole: Totals, vpg_id: str = "", bill: Bill = BILL
+) -> tuple[int, bool]:
     scenario = meant(SMALL)
     objective = model.Objective(kind=kind, limit=limit, vpg_id=vpg_id)
-    (result,) = judge(dataclasses.replace(scenario, objectives=(objective,)), whole, BILL)
+    (result,) = judge(dataclasses.replace(scenario, objectives=(objective,)), whole, bill)
     assert (result.kind, result.limit, result.vpg_id) == (kind, limit, vpg_id)
     return result.measured, result.met
 
@@ -72,6 +74,13 @@ def test_of_all_vpgs_peaks_and_delays_are_the_worst_ones() -> None:
 def test_a_vpg_that_never_existed_has_nothing() -> None:
     whole = totals(messages_delivered=1, lost_tries=1, per_vpg=())
     assert judged("accepted_ppm_min", 1_000_000, whole, vpg_id="gate") == (1_000_000, True)
+
+
+def test_charges_that_lack_something_keep_no_promise() -> None:
+    lacking = dataclasses.replace(BILL, complete=False, unpriced=(("gate", "vpg_e"),))
+    for limit in (1, 110, 10**15):
+        assert judged("charges_yen_max", limit, totals(), bill=lacking) == (110, False)
+    assert judged("lines_peak_max", 0, totals(), bill=lacking) == (0, True)
 
 
 def test_an_unknown_kind_is_our_own_mistake() -> None:

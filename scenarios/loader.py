@@ -173,7 +173,7 @@ def _build(
         return None
     return model.Scenario(
         name=file.name,
-        title=file.title,
+        title=file.title if isinstance(file.title, str) else file.title.en,
         start_us=context.start_us,
         end_us=context.end_us,
         seed=file.seed,
@@ -184,6 +184,7 @@ def _build(
         assumptions=build_assumptions(file.assumptions),
         variant=variant,
         overrides=applied,
+        title_ja="" if isinstance(file.title, str) else file.title.ja,
     )
 
 

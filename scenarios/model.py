@@ -454,3 +454,9 @@ class Scenario:
     variant: str = ""
     overrides: tuple[str, ...] = ()
     """The overrides applied, as text, in order."""
+    title_ja: str = ""
+    """The title in Japanese where the file has one for each language; else empty."""
+
+    def title_in(self, lang: str) -> str:
+        """Return the title for readers of ``lang`` ("ja", "en")."""
+        return self.title_ja if lang == "ja" and self.title_ja else self.title

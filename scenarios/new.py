@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 
+from scenarios.places import Composer
 from scenarios.problems import closest, listed
 from scenarios.reading import fail
 
@@ -28,6 +29,12 @@ def ready_text(name: str) -> str:
     if name not in names:
         raise fail("VPG1296", None, value=name, hint=closest(name, names), known=listed(names))
     return resources.files("scenarios.ready").joinpath(f"{name}.yaml").read_text("utf-8")
+
+
+def ready_title(name: str, lang: str) -> str:
+    """Return the title of the ready-made scenario ``name`` for readers of ``lang``."""
+    title = Composer(name).compose(ready_text(name)).plain().get("title", "")
+    return str(title[lang] if isinstance(title, dict) else title)
 
 
 def ready_files(name: str) -> dict[str, bytes]:

@@ -29,6 +29,7 @@ _TAGGED = {
     "payload_bytes",
     "answer_bytes",
     "duration",
+    "title",
     "retry",
     "attach_retry",
 }

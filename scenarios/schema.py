@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from scenarios.schema_base import (
@@ -31,7 +31,7 @@ from scenarios.schema_base import (
     exactly_one,
 )
 from scenarios.schema_events import EventValue  # noqa: TC001 - pydantic reads the annotations
-from scenarios.schema_fleets import FleetPart  # noqa: TC001 - pydantic reads the annotations
+from scenarios.schema_fleets import FleetPart, text_or_mapping
 from scenarios.schema_vpgs import VpgPart  # noqa: TC001 - pydantic reads the annotations
 
 FORMAT = 1
@@ -47,11 +47,27 @@ OBJECTIVES = (
 )
 
 
+class TitlePart(Part):
+    """What the scenario is about, in both languages."""
+
+    ja: Text
+    """Shown in Japanese."""
+    en: Text
+    """Shown in English."""
+
+
+TitleValue = Annotated[
+    Annotated[Text, Tag("@text")] | Annotated[TitlePart, Tag("@mapping")],
+    Discriminator(text_or_mapping),
+]
+"""One text for both languages, or one for each."""
+
+
 class ObjectivePart(Part):
     """A promise to check after the run: exactly one limit."""
 
     accepted_percent_min: Percent | None = None
-    """At least so many of the decided messages are delivered."""
+    """At least so many of the decided messages are delivered; pending ones are not decided."""
     throttled_percent_max: Percent | None = None
     """At most so many of the limited attempts are throttled."""
     refused_attach_percent_max: Percent | None = None
@@ -65,7 +81,7 @@ class ObjectivePart(Part):
     lines_peak_max: CountOrZero | None = None
     """At most so many sessions at once."""
     charges_yen_max: Yen | None = None
-    """The run costs at most so much, tax included."""
+    """The run costs at most so much, tax included; never met while something has no price."""
     vpg: Label | None = None
     """Only this VPG; all together when left out (for delays and peaks: the worst one)."""
 
@@ -121,8 +137,8 @@ class ScenarioFile(Part):
     """Format of this file."""
     name: Slug
     """Short name: small letters, digits, - and _; also names the run directory."""
-    title: Text = ""
-    """What the scenario is about, in any language."""
+    title: TitleValue = ""
+    """What the scenario is about: one text, or `{ja: …, en: …}`."""
     start: Instant
     """Start with its zone, e.g. 2026-04-01T09:00:00+09:00."""
     end: Instant | None = None

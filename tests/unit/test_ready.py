@@ -9,7 +9,7 @@ import pytest
 
 from scenarios.doubts import warnings
 from scenarios.loader import data_files, load_scenario, variants
-from scenarios.new import SCHEMA_FILE, ready_files, ready_names, ready_text
+from scenarios.new import SCHEMA_FILE, ready_files, ready_names, ready_text, ready_title
 from tests.support import ROOT
 from tests.support_scenarios import catalogue, meant, text
 from vpg.errors import InputError
@@ -53,9 +53,20 @@ def test_it_says_what_it_answers(name: str) -> None:
     assert f"# {name}: " in whole
     assert "# Question: " in whole
     assert "# 問い: " in whole
-    assert re.search(r"^title: .+ / [A-Z0-9].+$", whole, re.MULTILINE)
+    assert re.search(r"^  ja: .*[\u3040-\u9fff].*\n  en: [A-Z0-9][ -~]+$", whole, re.MULTILINE)
+    english, japanese = (ready_title(name, lang) for lang in ("en", "ja"))
+    meant = load_scenario(whole, catalogue=catalogue(), folder=FOLDER)
+    assert (meant.title_in("en"), meant.title_in("ja")) == (english, japanese)
+    assert english.isascii()
+    assert not japanese.isascii()
     for variant in variants(FOLDER / f"{name}.yaml"):
         assert variant in whole.partition("vpgsim:")[0] or name == "smart-meters"
+
+
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_a_full_vpg_does_not_pass_unseen(name: str, variant: str | None) -> None:
+    scenario = load_scenario(FOLDER / f"{name}.yaml", catalogue=catalogue(), variant=variant)
+    assert ("refused_attach_ppm_max", 0) in {(one.kind, one.limit) for one in scenario.objectives}
 
 
 @pytest.mark.parametrize("name", ready_names())

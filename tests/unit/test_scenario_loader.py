@@ -15,6 +15,7 @@ from scenarios.loader import load_scenario, variants
 from scenarios.places import Composer
 from scenarios.times import read_instant, read_moment
 from tests.support_scenarios import SMALL, catalogue, codes, meant, problems, text
+from vpg.text import LANGS, render
 from vpg.timebase import DAY_US, HOUR_US, MINUTE_US, SECOND_US, iso_jst
 
 if TYPE_CHECKING:
@@ -420,6 +421,31 @@ def test_precedence_is_set_then_variant_then_file() -> None:
         "--set fleets.meters.lines=30",
         "--set title=検針 テスト",
     )
+
+
+def test_a_title_is_one_text_or_one_for_each_language() -> None:
+    both = meant(text(("name: case\n", "name: case\ntitle: {ja: 検針, en: Meters}\n")))
+    assert (both.title, both.title_ja) == ("Meters", "検針")
+    assert [both.title_in(lang) for lang in ("en", "ja")] == ["Meters", "検針"]
+    one = meant(text(("name: case\n", "name: case\ntitle: 検針\n")))
+    assert [one.title_in(lang) for lang in ("en", "ja")] == ["検針", "検針"]
+    assert meant(SMALL, "title={ja: 一日, en: A day}").title_in("ja") == "一日"
+
+
+@pytest.mark.parametrize(
+    ("title", "found"),
+    [
+        ("{ja: 検針}", ("VPG1202", "title.en")),
+        ("{ja: 検針, en: a, fr: b}", ("VPG1201", "title.fr")),
+        ("{ja: 検針, en: 5}", ("VPG1204", "title.en")),
+        ("5", ("VPG1204", "title")),
+        ("[a, b]", ("VPG1204", "title")),
+    ],
+)
+def test_a_bad_title_is_explained(title: str, found: tuple[str, str]) -> None:
+    (problem,) = problems(text(("name: case\n", f"name: case\ntitle: {title}\n")))
+    assert (problem.code, problem.path) == found
+    assert all(render(problem, lang) for lang in LANGS)
 
 
 def test_variants_are_listed_in_file_order(tmp_path: Path) -> None:

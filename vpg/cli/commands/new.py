@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,18 +59,12 @@ def new(
 
 
 def _list(terminal: Terminal, names: tuple[str, ...]) -> None:
-    from scenarios.new import ready_text
+    from scenarios.new import ready_title
 
-    titles = {name: _title(ready_text(name)) for name in names}
     terminal.data(terminal.word("new_list"))
-    for name, title in titles.items():
-        terminal.data(f"  {name:<24} {title}")
-    _document(terminal, titles, ())
-
-
-def _title(text: str) -> str:
-    found = re.search(r"^title: *(.*)$", text, re.MULTILINE)
-    return found[1].strip().strip("\"'") if found else ""
+    for name in names:
+        terminal.data(f"  {name:<24} {ready_title(name, terminal.lang)}")
+    _document(terminal, {name: ready_title(name, "en") for name in names}, ())
 
 
 def _document(terminal: Terminal, titles: Mapping[str, str], written: Sequence[Path]) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scenarios.model import Fleet, Scenario, Source, Vpg
     from vpg.catalogue.model import Catalogue
     from vpg.rating.totals import Totals
-    from vpg.results import RunResult
+    from vpg.results import MinuteRow, RunResult
 
 BETA34_PEAK = (20_736, 10_000)
 """Peak density of Beta(3, 4) on [0, 1): 60 x² (1 − x)³ at x = 2/5, exactly 2.0736.
@@ -36,8 +36,11 @@ Source: 3GPP TR 37.868, whose traffic model 2 is Beta(3, 4) over its period."""
 RETRY_SHARE_PPM = 200_000
 """From this share of retries in all tries on, retries are worth a word."""
 _TENTH_US = SECOND_US // 10
+PENDING_SHARE_PPM = 10_000
+"""From this share of all messages on, or a tenth of the lines, pending messages are told."""
 _FLEETS_NAMED = 3
-_SPLIT_MAX = 10
+_SPLIT_MAX = 3
+_LINES_A_PENDING_MESSAGE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,20 @@ class Case:
         """Return the lines bound to this VPG at the end of the run, connected or not."""
         return lines_bound(self.scenario, self.vpg.id, self.result.ended_at_us)
 
+    def tries(self) -> int:
+        """Return the tries of messages; without any the run says nothing about sizes."""
+        return self.totals.attempts_limited + self.totals.attempts_ip
+
+    def room_for_all(self) -> bool:
+        """Return whether waiting helps a line that the cap refused: all could be online at once."""
+        cap = self.config.lines_max
+        return not self.refused("line_cap") or cap is None or self.bound() <= cap
+
+    def throttled_minute(self) -> MinuteRow | None:
+        """Return the minute with most throttled requests, the first of equals."""
+        own = (m for m in self.result.minutes if m.vpg_id == self.vpg.id and m.throttled)
+        return max(own, key=lambda m: (m.throttled, -m.minute_start_us), default=None)
+
     def cost(self, service: str) -> int:
         """Return what one attempt takes from the limiter: 2 for Beam if both legs count (A-06)."""
         return 2 if service == "beam" and self.scenario.assumptions.a06_beam_legs == "both" else 1
@@ -99,6 +116,7 @@ def advise(case: Case) -> list[Advice]:
         _ramp_setup,
         _retries,
         _sizes,
+        _pending,
         _ghosts,
         _assigned,
         _upstream,
@@ -175,7 +193,7 @@ def _meet(one: tuple[int, int | None], other: tuple[int, int | None]) -> bool:
 
 
 def _spread(case: Case) -> list[Advice]:
-    rate, worst = case.config.rate_per_s, case.found.worst_minute
+    rate, worst = case.config.rate_per_s, case.throttled_minute()
     if not case.refused("request_rate") or rate is None or worst is None:
         return []
     requests, now_us, every_us = _together(case)
@@ -201,24 +219,30 @@ def _spread(case: Case) -> list[Advice]:
                 rate_per_s=rate,
             )
         ]
-    if worst.rate_peak_per_s > rate and not _is_attach_storm(case):
+    cost = _cost(case)
+    if worst.rate_peak_per_s * cost > rate and not _ramp_attach(case):
         return [
             case.say(
                 "spread_minute",
                 attempts=worst.attempts,
                 peak_per_s=worst.rate_peak_per_s,
-                uniform_us=spread_us(worst.attempts, rate)[0],
+                uniform_us=spread_us(worst.attempts * cost, rate)[0],
                 rate_per_s=rate,
             )
         ]
     return []
 
 
+def _cost(case: Case) -> int:
+    """Return the most that one attempt of this run took from the limiter."""
+    return case.cost("beam") if case.totals.attempts_beam else 1
+
+
 def _retries(case: Case) -> list[Advice]:
     own, rate = case.totals, case.config.rate_per_s
     if rate is None or not (own.throttled_limited or own.failed_upstream_limited):
         return []
-    tries = own.attempts_limited + own.attempts_ip
+    tries = case.tries()
     retries = max(0, tries - own.messages_offered - own.pending_start)
     if not tries or retries * MILLION < tries * RETRY_SHARE_PPM:
         return []
@@ -253,17 +277,22 @@ def _is_attach_storm(case: Case) -> bool:
     """Return whether most lines, or most requests, of the worst minute came with an attach.
 
     Not when the fleet's own clock explains that many requests: those come again without attaches.
+    Attaches that were refused bring no requests.
     """
     worst = case.found.worst_minute
     if worst is None or not worst.throttled or worst.attempts <= _together(case)[0]:
         return False
-    return 0 < min(worst.attempts, worst.lines_peak) <= 2 * worst.attach_attempts
+    attached = worst.attach_attempts - worst.sessions_refused
+    return 0 < min(worst.attempts, worst.lines_peak) <= 2 * attached
 
 
 def _ramp_attach(case: Case) -> list[Advice]:
-    """Advise a ramp where an attach storm brings the throttled requests of the worst minute."""
+    """Advise a ramp where an attach storm brings the throttled requests of the worst minute.
+
+    Not where the cap has no room for all lines: those without a session would still have none.
+    """
     rate, worst = case.config.rate_per_s, case.found.worst_minute
-    if rate is None or worst is None or not _is_attach_storm(case):
+    if rate is None or worst is None or not case.room_for_all() or not _is_attach_storm(case):
         return []
     return [
         case.say(
@@ -282,6 +311,8 @@ def _ramp_setup(case: Case) -> list[Advice]:
     attaches = max((m.attach_attempts for m in own), default=0)
     if setup is None or not case.refused("session_setup") or case.totals.attach_peak_per_s <= setup:
         return []
+    if not case.room_for_all():
+        return []
     over, _ = spread_us(attaches, setup)
     return [case.say("ramp_setup", attaches=attaches, over_us=over, setup_per_s=setup)]
 
@@ -297,38 +328,57 @@ def _ghosts(case: Case) -> list[Advice]:
 def _assigned(case: Case) -> list[Advice]:
     bound = case.bound()
     cap = case.config.lines_max
-    if cap is None or bound <= cap or case.refused("line_cap"):
+    if cap is None or bound <= cap or case.refused("line_cap") or not case.tries():
         return []
     return [case.say("assigned_above_cap", "measured", lines=bound, lines_max=cap)]
+
+
+def _pending(case: Case) -> list[Advice]:
+    """Tell of messages that were neither delivered nor lost when a whole run ended."""
+    own = case.totals
+    pending, sent = own.pending_end, own.messages_offered + own.pending_start
+    few = (
+        pending * MILLION < sent * PENDING_SHARE_PPM
+        and pending * _LINES_A_PENDING_MESSAGE < case.bound()
+    )
+    if not pending or few or case.result.status == "partial":
+        return []
+    share = pending * MILLION // sent
+    return [case.say("pending_messages", "measured", pending=pending, sent=sent, share_ppm=share)]
 
 
 # ---- sizes ---------------------------------------------------------------------------------------
 
 
 def _sizes(case: Case) -> list[Advice]:
-    """Advise the smallest size that clears what was measured, several VPGs, or a smaller size."""
+    """Advise the smallest size that clears what was measured, a few VPGs, or a smaller size.
+
+    A peak that not even a few VPGs clear is a matter of spreading (``_spread``): then only the
+    lines count.
+    """
     if case.config.type not in SIZED_TYPES:
         return []
     lines_use, rate_use = case.use("line_cap"), case.use("request_rate")
     if lines_use is None or rate_use is None:
         return []
-    bound = case.bound()
-    need_lines = max(lines_use.peak, bound)
-    factor = case.cost("beam") if case.totals.attempts_beam else 1
-    need_rate = rate_use.peak * factor
-    binds = bool(lines_use.refused or rate_use.refused)
-    clears = [
-        size
-        for size in SIZES
-        if _clears(case, size, need_lines if lines_use.refused or not binds else 0,
-                   need_rate if rate_use.refused or not binds else 0)
-    ]  # fmt: skip
-    if not binds:
-        return _smaller(case, clears, need_lines, need_rate)
-    larger = [size for size in clears if SIZES.index(size) > SIZES.index(case.config.size)]
-    if larger:
-        return [_larger(case, larger[0])]
-    return [] if clears else _split(case, need_lines, need_rate)
+    lines = max(case.totals.lines_peak, case.bound())
+    rate = case.totals.rate_peak_per_s * _cost(case)
+    if not lines_use.refused and not rate_use.refused:
+        return _smaller(case, lines, rate)
+    lines, rate = (lines if lines_use.refused else 0), (rate if rate_use.refused else 0)
+    clears = _clearing(case, lines, rate)
+    if clears:
+        larger = _above_present(case, clears)
+        return [_larger(case, larger[0])] if larger else []
+    return _split(case, lines, rate) or _for_lines(case, lines)
+
+
+def _clearing(case: Case, lines: int, rate_per_s: int) -> list[str]:
+    return [size for size in SIZES if _clears(case, size, lines, rate_per_s)]
+
+
+def _above_present(case: Case, sizes: list[str]) -> list[str]:
+    return [size for size in sizes if SIZES.index(size) > SIZES.index(case.config.size)]
 
 
 def _clears(case: Case, size: str, lines: int, rate_per_s: int) -> bool:
@@ -351,11 +401,13 @@ def _more_yen(case: Case, price: int | None) -> str:
     return yen_text(price - now) if price >= now else f"-{yen_text(now - price)}"
 
 
-def _larger(case: Case, size: str) -> Advice:
+def _larger(
+    case: Case, size: str, kind: Literal["larger_size", "larger_for_lines"] = "larger_size"
+) -> Advice:
     limits = case.catalogue.limits(case.config.type, size, case.at_us)
     fee = _change_fee(case)
     return case.say(
-        "larger_size",
+        kind,
         type=case.config.type,
         size=size,
         lines_max=-1 if limits.lines_max is None else limits.lines_max,
@@ -375,7 +427,7 @@ def _change_fee(case: Case) -> str:
 
 
 def _split(case: Case, lines: int, rate_per_s: int) -> list[Advice]:
-    """Advise several VPGs of the size that needs fewest (the smaller one when equal)."""
+    """Advise a few VPGs of the size that needs fewest (the smaller one when equal)."""
     counts = []
     for place, size in enumerate(SIZES):
         limits = case.catalogue.limits(case.config.type, size, case.at_us)
@@ -393,14 +445,31 @@ def _split(case: Case, lines: int, rate_per_s: int) -> list[Advice]:
             count=count,
             type=case.config.type,
             size=size,
-            peak_per_s=rate_per_s,
-            lines=lines,
+            peak_per_s=rate_per_s or case.totals.rate_peak_per_s * _cost(case),
+            lines=lines or case.totals.lines_peak,
             more_yen_per_hour=_more_yen(case, _price(case, size, count)),
         )
     ]
 
 
-def _smaller(case: Case, clears: list[str], lines: int, rate_per_s: int) -> list[Advice]:
+def _for_lines(case: Case, lines: int) -> list[Advice]:
+    """Advise what takes the lines, where they were refused and the requests must be spread."""
+    if not lines:
+        return []
+    clears = _clearing(case, lines, 0)
+    if clears:
+        larger = _above_present(case, clears)
+        return [_larger(case, larger[0], "larger_for_lines")] if larger else []
+    caps = [(case.catalogue.limits(case.config.type, size, case.at_us), size) for size in SIZES]
+    lines_max, size = max((limits.lines_max or 0, size) for limits, size in caps)
+    kind = case.config.type
+    return [case.say("divide_lines", lines=lines, type=kind, size=size, lines_max=lines_max)]
+
+
+def _smaller(case: Case, lines: int, rate_per_s: int) -> list[Advice]:
+    if not case.tries():
+        return []  # nothing was sent: that no limit refused anything says nothing
+    clears = _clearing(case, lines, rate_per_s)
     now = _price(case, case.config.size)
     price = _price(case, clears[0]) if clears else None
     if case.result.status == "partial" or now is None or price is None or price >= now:

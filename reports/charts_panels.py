@@ -64,7 +64,8 @@ class Page:
     def name(self) -> str:
         """Return the scenario's title for a heading, with every character drawable."""
         variant = f" [{self.scenario.variant}]" if self.scenario.variant else ""
-        words = printable(f"{self.scenario.title or self.scenario.name}{variant}", self.lang)
+        title = self.scenario.title_in(self.lang) or self.scenario.name
+        words = printable(f"{title}{variant}", self.lang)
         return _cut(words, _TITLE_MAX)
 
     def heading(self, vpg: Vpg, *, narrow: bool) -> str:
@@ -286,7 +287,7 @@ def charges(page: Page, rows: Sequence[ChargeRow]) -> Figure:
     if not rows:
         remarks.append(text("chart.no_charges", page.lang))
     yen = [micro / _MICRO for micro in cumulative]
-    _running(page, running, edges, yen)
+    _running(page, running, edges, yen, complete=not unpriced)
     if remarks:
         ax.remark(running, "\n".join(remarks), left=True)
     for axes in (hourly, running):
@@ -294,7 +295,9 @@ def charges(page: Page, rows: Sequence[ChargeRow]) -> Figure:
     return _finish(page, figure, grid, "chart.charges_title", HOUR_US)
 
 
-def _running(page: Page, axes: Axes, edges: Sequence[int], yen: Sequence[float]) -> None:
+def _running(
+    page: Page, axes: Axes, edges: Sequence[int], yen: Sequence[float], *, complete: bool
+) -> None:
     axes.set_ylabel(text("chart.charges_month", page.lang))
     axes.set_ylim(0, max(*yen, 1) * (_ROOM + 0.2))
     begin = 0
@@ -303,11 +306,19 @@ def _running(page: Page, axes: Axes, edges: Sequence[int], yen: Sequence[float])
             continue
         axes.step(edges[begin : i + 1], [*yen[begin:i], yen[i - 1]], where="post", color=ax.BLUE)
         axes.annotate(
-            text("chart.charges_total", page.lang, amount=f"{yen[i - 1]:,.0f}"),
+            _total(yen[i - 1], page.lang, complete=complete),
             xy=(edges[i], yen[i - 1]), xytext=(-3, 4), textcoords="offset points",
             ha="right", va="bottom", fontsize=8, color=ax.BLUE,
         )  # fmt: skip
         begin = i
+
+
+def _total(yen: float, lang: str, *, complete: bool) -> str:
+    """Return the words for a month's sum; unless ``complete`` it is only a lower bound."""
+    amount = f"{yen:,.0f}"
+    if complete:
+        return text("chart.charges_total", lang, amount=amount)
+    return text("chart.charges_at_least" if yen else "chart.charges_unknown", lang, amount=amount)
 
 
 def _charge_series(

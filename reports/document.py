@@ -23,13 +23,16 @@ AdviceKind = Literal[
     "spread_minute",
     "load_above_rate",
     "larger_size",
+    "larger_for_lines",
     "split_vpgs",
+    "divide_lines",
     "smaller_size",
     "retry_jitter",
     "ramp_attach",
     "ramp_setup",
     "ghost_slots",
     "assigned_above_cap",
+    "pending_messages",
     "upstream_failures",
     "mirror_dropped",
     "uncapped",
@@ -135,7 +138,7 @@ class MonthPart(Part, frozen=True, kw_only=True):
 
 
 class ChargesPart(Part, frozen=True, kw_only=True):
-    """What the run costs; without ``complete`` something used has no price and is not in it."""
+    """What the run costs; unless ``complete`` something has no price and the sums lack it."""
 
     tax_excluded_yen: int
     tax_yen: int
@@ -152,6 +155,7 @@ class ObjectivePart(Part, frozen=True, kw_only=True):
     vpg_id: str
     limit: int
     measured: int
+    """Of charges that are not complete: a lower bound, never enough to be ``met``."""
     met: bool
 
 
@@ -159,6 +163,9 @@ class LimitUse(Part, frozen=True, kw_only=True):
     """How close one limit of one VPG came, and how often it refused."""
 
     limit: LimitName
+    type: str = ""
+    size: str = ""
+    """What the VPG was when it came closest; empty for upstream."""
     cap: int | None
     """Lines (line_cap) or per second; null: none is known, or upstream, which has no number."""
     peak: int
@@ -188,12 +195,26 @@ class WorstMinute(Part, frozen=True, kw_only=True):
     lines_max: int | None
 
 
+class SizeUse(Part, frozen=True, kw_only=True):
+    """One VPG against its limits while it was of one type and size."""
+
+    type: str
+    size: str
+    binding: Binding
+    limits: list[LimitUse]
+
+
 class VpgFindings(Part, frozen=True, kw_only=True):
     """What bound one VPG."""
 
     vpg_id: str
     binding: Binding
     limits: list[LimitUse]
+    """Over the whole run: of each limit the use closest to the one then in force."""
+    sizes: list[SizeUse] = []
+    """The same for each type and size it had, in the order of the run."""
+    uncapped_types: list[str] = []
+    """Types it had whose limits the catalogue does not know: nothing says whether it fits."""
     worst_minute: WorstMinute | None
 
 
@@ -254,6 +275,8 @@ class Summary(Part, frozen=True, kw_only=True):
     schema_version: Literal["vpgsim-summary-v1"] = "vpgsim-summary-v1"
     scenario: str
     title: str
+    title_ja: str = ""
+    """Empty: the title is the same for both languages."""
     variant: str
     overrides: list[str]
     run_dir: str

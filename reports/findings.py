@@ -6,11 +6,12 @@ words (``texts.toml``). Times: ``SimUs``; shares are parts per million.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reports.advice import Case, advise
-from reports.document import Findings, LimitUse, VpgFindings, WorstMinute
+from reports.document import Findings, LimitUse, SizeUse, VpgFindings, WorstMinute
 from reports.series import config_at, configs
+from vpg.rating.totals import totals as add_up
 from vpg.timebase import iso_jst
 
 if TYPE_CHECKING:
@@ -45,11 +46,15 @@ def findings(
             continue
         known = configs(scenario, catalogue, vpg)
         worst = _worst(minutes.get(vpg.id, ()))
-        limits = _limits(scenario, catalogue, rows.get(vpg.id, ()), own)
+        own_rows = rows.get(vpg.id, ())
+        limits = _limits(scenario, catalogue, own_rows, own)
+        sizes = _sizes(scenario, catalogue, own_rows)
         one = VpgFindings(
             vpg_id=vpg.id,
             binding=_binding(limits),
             limits=limits,
+            sizes=sizes,
+            uncapped_types=_uncapped(sizes),
             worst_minute=None if worst is None else _minute(worst, known),
         )
         found.append(one)
@@ -85,12 +90,12 @@ def _limits(
     scenario: Scenario, catalogue: Catalogue, rows: Sequence[HourlyRow], own: Totals
 ) -> list[LimitUse]:
     """Return the use of each limit that this VPG has, in the order a message meets them."""
-    caps = [catalogue.limits(row.type, row.size, row.hour_start_us) for row in rows]
+    caps = [(row, catalogue.limits(row.type, row.size, row.hour_start_us)) for row in rows]
     setup = scenario.assumptions.a18_session_setup_per_s
     uses = [
         _use(
             "line_cap",
-            [(row.lines_peak, cap.lines_max) for row, cap in zip(rows, caps, strict=True)],
+            [_Peak(row.lines_peak, cap.lines_max, row.type, row.size) for row, cap in caps],
             (own.attach_attempts, own.sessions_refused),
         )
     ]
@@ -98,14 +103,14 @@ def _limits(
         uses.append(
             _use(
                 "session_setup",
-                [(own.attach_peak_per_s, setup)],
+                [_Peak(row.attach_peak_per_s, setup, row.type, row.size) for row in rows],
                 (own.attach_attempts, own.attach_rejected_other),
             )
         )
     uses += [
         _use(
             "request_rate",
-            [(row.rate_peak_per_s, cap.rate_per_s) for row, cap in zip(rows, caps, strict=True)],
+            [_Peak(row.rate_peak_per_s, cap.rate_per_s, row.type, row.size) for row, cap in caps],
             (own.attempts_limited, own.throttled_limited),
         ),
         _use("upstream", [], (own.admitted_limited, own.failed_upstream_limited)),
@@ -113,16 +118,51 @@ def _limits(
     return uses
 
 
-def _use(
-    name: LimitName, peaks: Iterable[tuple[int, int | None]], counts: tuple[int, int]
-) -> LimitUse:
-    """Return the use of one limit; of ``peaks`` (use, cap) the one closest to its cap counts."""
-    peak, cap = max(
-        peaks, key=lambda p: (p[1] is not None, ppm(p[0], p[1] or 1), p[0]), default=(0, None)
+def _sizes(scenario: Scenario, catalogue: Catalogue, rows: Sequence[HourlyRow]) -> list[SizeUse]:
+    """Return the use of the limits of each type and size that the VPG had, first come first."""
+    parts: dict[tuple[str, str], list[HourlyRow]] = {}
+    for row in rows:
+        if row.vpg_exists:
+            parts.setdefault((row.type, row.size), []).append(row)
+    found = []
+    for (kind, size), own in parts.items():
+        limits = _limits(scenario, catalogue, own, add_up(own, {}))
+        found.append(SizeUse(type=kind, size=size, binding=_binding(limits), limits=limits))
+    return found
+
+
+def _uncapped(sizes: Iterable[SizeUse]) -> list[str]:
+    """Return the types for which the catalogue lacks a line cap or a request limit."""
+    lacking = [
+        one.type
+        for one in sizes
+        for use in one.limits
+        if use.limit in {"line_cap", "request_rate"} and use.cap is None
+    ]
+    return list(dict.fromkeys(lacking))
+
+
+class _Peak(NamedTuple):
+    """The largest use in one row, and the limit in force then."""
+
+    peak: int
+    cap: int | None
+    type: str
+    size: str
+
+
+def _use(name: LimitName, peaks: Iterable[_Peak], counts: tuple[int, int]) -> LimitUse:
+    """Return the use of one limit; of ``peaks`` the one closest to its own cap counts."""
+    peak, cap, kind, size = max(
+        peaks,
+        key=lambda p: (p.cap is not None, ppm(p.peak, p.cap or 1), p.peak),
+        default=_Peak(0, None, "", ""),
     )
     asked, refused = counts
     return LimitUse(
         limit=name,
+        type=kind,
+        size=size,
         cap=cap,
         peak=peak,
         share_ppm=None if cap is None else ppm(peak, cap),

@@ -72,6 +72,7 @@ def summary_document(
     return Summary(
         scenario=scenario.name,
         title=scenario.title,
+        title_ja=scenario.title_ja,
         variant=scenario.variant,
         overrides=list(scenario.overrides),
         run_dir=run_dir,

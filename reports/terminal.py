@@ -14,7 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.texts import duration, label, moment, percent, plain, text
+from reports.texts import Counted, counted, duration, label, moment, percent, plain, text
+from reports.wrap import wrap
 from vpg.timebase import from_datetime, to_jst
 
 if TYPE_CHECKING:
@@ -37,8 +38,13 @@ if TYPE_CHECKING:
 _VPGS_MAX = 12
 _ITEMS_MAX = 12
 _ADVICE_MAX = 12
+_NAMES_MAX = 5
 _TIMES_FROM_PPM = 10_000_000
+_INDENT = 4
+"""Cells before the text of an item."""
 _BOX = Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
+_LABELS = {"size": "size", "item": "item", "policy": "retry"}
+"""Figures that are names, and the group of texts that has their words."""
 _STYLE = {"holds": "bold green", "fails": "bold red"}
 
 
@@ -67,10 +73,21 @@ class _Page:
         """Print verdict, name and period."""
         missed = [one for one in document.objectives if not one.met]
         verdict = self._say(
-            f"verdict.{document.verdict}", count=len(missed), total=len(document.objectives)
+            f"verdict.{document.verdict}",
+            count=len(missed),
+            total=counted(len(document.objectives)),
         )
         self._line(verdict, style=_STYLE.get(document.verdict, "bold yellow"))
-        name = plain(document.title or document.scenario)
+        unknown = [
+            self._say("summary.vpg_of_type", vpg=plain(one.vpg_id), type=kind)
+            for one in document.findings.vpgs
+            for kind in one.uncapped_types
+        ]
+        if unknown:
+            words = self._say("summary.unknown_limits", vpgs=self._names(unknown))
+            self._line(words, style="bold yellow")
+        title = document.title_ja if self._lang == "ja" else ""
+        name = plain(title or document.title or document.scenario)
         if document.variant:
             name += f" ({self._say('summary.variant', name=plain(document.variant))})"
         self._line(name)
@@ -105,7 +122,7 @@ class _Page:
             table.add_row(
                 label("objective", one.kind, self._lang),
                 plain(one.vpg_id) or self._say("summary.all_vpgs"),
-                self._unit(one, one.measured),
+                self._measured(one, document.charges),
                 self._bound(one),
                 Text(self._say(f"summary.{word}"), style="red" if word == "not_met" else ""),
             )
@@ -120,7 +137,7 @@ class _Page:
         self._traffic(order, found)
         if len(order) < len(document.per_vpg):
             rest = len(document.per_vpg) - len(order)
-            self._line(self._say("summary.many_vpgs", count=rest))
+            self._line(self._say("summary.many_vpgs", count=counted(rest)))
 
     def _limits(self, vpgs: Iterable[VpgPart], found: dict[str, VpgFindings]) -> None:
         table = self._table("summary.limits")
@@ -133,29 +150,27 @@ class _Page:
         ):
             self._column(table, f"summary.{key}", right=right)
         for vpg in vpgs:
-            uses = {use.limit: use for use in found[vpg.vpg_id].limits}
-            binding = found[vpg.vpg_id].binding
-            table.add_row(
-                plain(vpg.vpg_id),
-                f"{vpg.type} {label('size', vpg.size, self._lang) if vpg.size else ''}".strip(),
-                self._use(uses["line_cap"]),
-                self._use(uses["request_rate"]),
-                Text(self._say(f"limit.{binding}"), style="red" if binding != "none" else ""),
-            )
+            name = plain(vpg.vpg_id)
+            for one in found[vpg.vpg_id].sizes:
+                uses = {use.limit: use for use in one.limits}
+                size = label("size", one.size, self._lang) if one.size else ""
+                table.add_row(
+                    name,
+                    f"{one.type} {size}".strip(),
+                    self._use(uses["line_cap"]),
+                    self._use(uses["request_rate"]),
+                    Text(
+                        self._say(f"limit.{one.binding}"),
+                        style="red" if one.binding != "none" else "",
+                    ),
+                )
         self._show(table)
 
-    def _traffic(self, vpgs: Iterable[VpgPart], found: dict[str, VpgFindings]) -> None:
+    def _traffic(self, vpgs: Sequence[VpgPart], found: dict[str, VpgFindings]) -> None:
         table = self._table("summary.traffic")
-        for key, right in (
-            ("vpg", False),
-            ("accepted", True),
-            ("throttled", True),
-            ("refused", True),
-            ("lost", True),
-            ("delay", True),
-            ("worst", True),
-        ):
-            self._column(table, f"summary.{key}", right=right)
+        self._column(table, "summary.vpg")
+        for key in ("accepted", "throttled", "refused", "lost", "delay", "worst"):
+            self._column(table, f"summary.{key}", right=True)
         for vpg in vpgs:
             own, worst = vpg.totals, found[vpg.vpg_id].worst_minute
             accepted, throttled = (
@@ -172,6 +187,13 @@ class _Page:
                 "-" if worst is None else f"{to_jst(worst.start_us):%m-%d %H:%M}",
             )
         self._show(table)
+        pending = [
+            self._say("summary.of_vpg", vpg=plain(vpg.vpg_id), count=counted(waiting))
+            for vpg in vpgs
+            if (waiting := vpg.totals.messages_pending)
+        ]
+        if pending:
+            self._item(self._say("summary.pending", vpgs=self._names(pending)))
 
     def findings(self, found: Findings) -> None:
         """Print which limit binds, where and when, and what would help."""
@@ -210,13 +232,13 @@ class _Page:
                 "summary.worst_minute",
                 vpg=plain(one.vpg_id),
                 start=moment(worst.start_us, self._lang),
-                attempts=f"{worst.attempts:,}",
+                attempts=counted(worst.attempts),
                 throttled=f"{worst.throttled:,}",
                 peak=f"{worst.rate_peak_per_s:,}",
                 against=against,
-                attaches=f"{worst.attach_attempts:,}",
+                attaches=counted(worst.attach_attempts),
                 refused=f"{worst.sessions_refused:,}",
-                lines=f"{worst.lines_peak:,}",
+                lines=counted(worst.lines_peak),
             )
         )
 
@@ -227,20 +249,25 @@ class _Page:
         for key in ("tax_excluded", "tax", "tax_included"):
             self._column(table, f"summary.{key}", right=True)
         for month in charges.months:
+            complete = all(item.amount_yen is not None for item in month.items)
+            tax = self._sum(month.tax_yen, complete=complete)
             table.add_row(
                 self._month(month),
-                self._yen(month.tax_excluded_yen),
-                f"{self._yen(month.tax_yen)} ({percent(month.tax_ppm)})",
-                self._yen(month.tax_included_yen),
+                self._sum(month.tax_excluded_yen, complete=complete),
+                f"{tax} ({percent(month.tax_ppm)})",
+                self._sum(month.tax_included_yen, complete=complete),
             )
         self._show(table)
         excluded = self._say("summary.yen_excluded", amount=f"{charges.tax_excluded_yen:,}")
         included = self._say("summary.yen_included", amount=f"{charges.tax_included_yen:,}")
-        self._item(
-            self._say("summary.charge_total", excluded=excluded, included=included), style="bold"
-        )
-        if not charges.complete:
-            self._item(self._say("summary.incomplete"), style="yellow")
+        if charges.complete:
+            total = self._say("summary.charge_total", excluded=excluded, included=included)
+            self._item(total, style="bold")
+        else:
+            key = "incomplete" if charges.tax_included_yen else "incomplete_all"
+            items = self._names(self._unpriced(charges))
+            total = self._say(f"summary.{key}", excluded=excluded, included=included, items=items)
+            self._item(total, style="bold yellow")
         if sum(len(month.items) for month in charges.months) <= _ITEMS_MAX:
             self._items(charges.months)
 
@@ -293,7 +320,8 @@ class _Page:
         rest = len(document.assumptions) - len(changed)
         self._console.print()
         if rest:
-            self._line(self._say("summary.assumptions_rest", count=rest))
+            key = "assumptions_rest" if changed else "assumptions_all"
+            self._line(self._say(f"summary.{key}", count=counted(rest)))
         if document.run_dir:
             self._line(self._say("summary.run_dir", path=plain(document.run_dir)))
         if document.charts:
@@ -309,6 +337,33 @@ class _Page:
 
     def _yen(self, yen: int) -> str:
         return self._say("summary.yen", amount=f"{yen:,}")
+
+    def _sum(self, yen: int, *, complete: bool) -> str:
+        """Return a sum of charges; without a price for everything it is only a lower bound."""
+        if complete:
+            return self._yen(yen)
+        return self._say(
+            "summary.yen_at_least" if yen else "summary.yen_unknown", amount=f"{yen:,}"
+        )
+
+    def _unpriced(self, charges: ChargesPart) -> list[str]:
+        found = [
+            self._say(
+                "summary.unpriced_item",
+                item=label("item", item.bill_item, self._lang),
+                vpg=plain(item.vpg_id),
+            )
+            for month in charges.months
+            for item in month.items
+            if item.amount_yen is None
+        ]
+        return list(dict.fromkeys(found))
+
+    def _names(self, names: Sequence[str]) -> str:
+        comma = "、" if self._lang == "ja" else ", "
+        shown = comma.join(names[:_NAMES_MAX])
+        rest = len(names) - _NAMES_MAX
+        return self._say("summary.more_names", names=shown, count=rest) if rest > 0 else shown
 
     def _month(self, month: MonthPart) -> str:
         year, number = int(month.month[:4]), int(month.month[4:])
@@ -326,6 +381,11 @@ class _Page:
         if use.share_ppm >= _TIMES_FROM_PPM:
             return f"{use.peak:,} / {use.cap:,} ({use.share_ppm // 1_000_000:,}x)"
         return f"{use.peak:,} / {use.cap:,} ({use.share_ppm // 10_000}%)"
+
+    def _measured(self, one: ObjectivePart, charges: ChargesPart) -> str:
+        if one.kind == "charges_yen_max":
+            return self._sum(one.measured, complete=charges.complete)
+        return self._unit(one, one.measured)
 
     def _unit(self, one: ObjectivePart, value: int) -> str:
         if "_ppm_" in one.kind:
@@ -361,11 +421,11 @@ class _Page:
         row = Table.grid(padding=(0, 1))
         row.add_column(width=1)
         row.add_column(overflow="fold")
-        row.add_row("-", Text(words, style=style))
+        row.add_row("-", Text(wrap(words, self._console.width - _INDENT), style=style))
         self._console.print(Padding(row, (0, 0, 0, 2), expand=False))
 
     def _line(self, words: str, style: str = "") -> None:
-        self._console.print(Text(words, style=style))
+        self._console.print(Text(wrap(words, self._console.width), style=style))
 
 
 def advice_text(advice: Advice, lang: str) -> str:
@@ -398,11 +458,9 @@ def _figure(name: str, value: int | str, lang: str) -> tuple[str, str]:
             return name.removesuffix("_us"), duration(value, lang)
         if name.endswith("_ppm"):
             return name, percent(value)
-        return name, f"{value:,}" if value >= 0 else text("summary.uncapped", lang)
-    if name == "size":
-        return name, label("size", value, lang)
-    if name == "item":
-        return name, label("item", value, lang)
+        return name, counted(value) if value >= 0 else Counted(text("summary.uncapped", lang))
+    if name in _LABELS:
+        return name, label(_LABELS[name], value, lang)
     return name, _thousands(value) if name.endswith("_per_hour") else plain(value)
 
 

@@ -40,6 +40,28 @@ def label(group: str, name: str, lang: str) -> str:
     return name if texts is None else texts[lang]
 
 
+class Counted(str):
+    """A number as text that says what it counts in the words behind the colon.
+
+    >>> "{0:line|lines}, {1:line|lines}".format(counted(1), counted(1_200))
+    '1 line, 1,200 lines'
+    """
+
+    __slots__ = ()
+
+    def __format__(self, names: str) -> str:
+        """Return the number with the fitting name; what is no number stands alone."""
+        one, _, many = names.partition("|")
+        if not names or not self[:1].isdecimal():
+            return str(self)
+        return f"{self!s} {one if self == '1' else many}"
+
+
+def counted(number: int) -> Counted:
+    """Return ``number`` with thousands separators, ready to be counted."""
+    return Counted(f"{number:,}")
+
+
 def plain(words: str) -> str:
     """Return what a stranger wrote on one line, unable to steer a terminal."""
     return "".join(

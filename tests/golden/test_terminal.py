@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,10 +18,19 @@ from rich.console import Console
 
 from reports.document import AssumptionPart, Words
 from reports.terminal import print_summary
-from scenarios.model import Assumptions
+from scenarios.model import Assumptions, Recreate
 from tests.support import ROOT
+from tests.support_reports import (
+    START_US,
+    Minute,
+    crowded,
+    judged_as,
+    meters,
+    quiet,
+    summary_of,
+    vpg,
+)
 from tests.support_reports import Gateway as SyntheticGateway
-from tests.support_reports import crowded, judged_as, meters, quiet, summary_of, vpg
 from vpg.errors import Place, Problem
 
 if TYPE_CHECKING:
@@ -118,6 +128,66 @@ def test_a_pipe_gets_plain_text_and_a_terminal_gets_colour() -> None:
     )
     print_summary(console, DOCUMENTS["storm"], "ja")
     assert "31m" not in without.getvalue()
+
+
+def total_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "Total:" in line or "合計：" in line]
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+@pytest.mark.parametrize("sets", [0, 2])
+def test_a_bill_that_lacks_something_is_never_shown_as_a_sum(sets: int, lang: str) -> None:
+    gateway = quiet("e", type="E", size="", hours=6)
+    gateway.row["fixed_ip_sets"] = sets
+    charges = judged_as(kind="charges_yen_max", limit=1, measured=0, met=False)
+    text = printed(summary_of([gateway], hours=6, objectives=[charges]), lang, 200)
+    (total,) = total_lines(text)
+    assert ("incomplete" if lang == "en" else "未確定") in total
+    assert "VPG Type-E" in total
+    assert ("at least 180 yen" in total or "少なくとも180円" in total) == bool(sets)
+    assert not re.search(r"(?<![\d,])0( yen|円)", text)
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_unknown_limits_stand_beside_the_verdict(lang: str) -> None:
+    met = judged_as(kind="lines_peak_max", limit=500, measured=400)
+    gateways = [quiet(f"e{i}", type="E", size="", hours=1) for i in range(7)]
+    document = summary_of([quiet(hours=1), *gateways], hours=1, objectives=[met])
+    verdict, unknown = printed(document, lang, 300).splitlines()[:2]
+    assert verdict.startswith("HOLDS" if lang == "en" else "判定：成立")
+    assert ("UNKNOWN" if lang == "en" else "上限不明") in unknown
+    assert "e0" in unknown
+    assert "Type-E" in unknown
+    assert "osaka" not in unknown
+    assert ("2 more" if lang == "en" else "ほか 2 件") in unknown
+
+
+def test_each_size_of_a_vpg_has_its_own_line() -> None:
+    minutes = {0: Minute(attempts=1, lines=970), 60: Minute(attempts=1, lines=1_030)}
+    change = Recreate(at_us=START_US + 3_600_000_000, vpg_id="shop", type="C", size="medium")
+    gateway = SyntheticGateway(vpg=vpg("shop"), minutes=minutes)
+    text = printed(summary_of([gateway], hours=2, events=(change,)), "en", 80)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "shop C Small 970 / 1,000 (97%) 0 / 30 (0%) none" in lines
+    assert "shop C Medium 1,030 / 3,000 (34%) 0 / 90 (0%) none" in lines
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_pending_messages_are_told_only_where_there_are_any(lang: str) -> None:
+    word = "Pending at the end" if lang == "en" else "終了時に滞留"
+    assert word not in printed(DOCUMENTS["storm"], lang, 80)
+    gateway = quiet("shop", hours=1)
+    gateway.row["pending_end"] = 1_400
+    text = printed(summary_of([gateway, quiet(hours=1)], hours=1), lang, 80)
+    (line,) = [line for line in text.splitlines() if word in line]
+    assert "shop 1,400" in line
+    assert "osaka" not in line
+
+
+def test_the_title_is_the_one_of_the_language() -> None:
+    document = msgspec.structs.replace(DOCUMENTS["holds"], title="Meters", title_ja="検針")
+    assert printed(document, "en", 80).splitlines()[1] == "Meters"
+    assert printed(document, "ja", 80).splitlines()[1] == "検針"
 
 
 def test_square_brackets_in_names_are_not_markup() -> None:

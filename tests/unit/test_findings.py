@@ -15,7 +15,7 @@ from reports.document import Advice, AdviceKind, Findings
 from reports.findings import findings
 from reports.terminal import advice_text
 from reports.texts import table
-from scenarios.model import Assumptions, Burst, Growth, RetryPolicy, Scenario
+from scenarios.model import Assumptions, Burst, Growth, Recreate, RetryPolicy, Scenario
 from tests.support_reports import (
     NO_BYTES,
     START_US,
@@ -217,11 +217,31 @@ def test_growth_counts_when_a_larger_size_is_chosen() -> None:
 
 
 def test_split_when_no_size_is_enough() -> None:
-    one = advice(found([meters()]), "split_vpgs")
-    assert (one.figures["count"], one.figures["size"]) == (4, "large")  # 1,000 / 300 in a second
-    assert one.figures["more_yen_per_hour"] == str(4 * 300 - 50)
-    huge = found([meters(lines=4_000)])
-    assert "split_vpgs" not in kinds(huge)  # 14 VPGs for one second is no advice
+    one = advice(found([meters(lines=900)]), "split_vpgs")
+    assert (one.figures["count"], one.figures["size"]) == (3, "large")  # 900 / 300 in a second
+    assert one.figures["more_yen_per_hour"] == str(3 * 300 - 50)
+    assert (one.figures["lines"], one.figures["peak_per_s"]) == (900, 900)
+
+
+@pytest.mark.parametrize("lines", [901, 1_000, 17_654])
+def test_above_three_vpgs_only_spreading_is_advised(lines: int) -> None:
+    told = kinds(found([meters(lines=lines)], fleets=(fleet(lines=lines),)))
+    assert "spread_reports" in told
+    assert told.isdisjoint({"split_vpgs", "larger_size", "larger_for_lines", "divide_lines"})
+
+
+def test_a_peak_to_be_spread_does_not_hide_that_the_lines_need_room() -> None:
+    storm = Minute(attempts=2_000, throttled=1_900, peak_per_s=1_500, attach=1_400, refused=1_400)
+    gateway = Gateway(vpg=vpg(), minutes={0: storm})
+    report = found([gateway], 1, fleets=(fleet(lines=2_400, traffic=()),))
+    one = advice(report, "larger_for_lines")
+    assert (one.figures["size"], one.figures["lines_max"]) == ("medium", 3_000)
+    assert advice(report, "spread_minute").figures["uniform_us"] == 66_700_000
+    many = found([gateway], 1, fleets=(fleet(lines=40_000, traffic=()),))
+    lines = {"lines": 40_000, "type": "C", "size": "large", "lines_max": 10_000}
+    assert advice(many, "divide_lines").figures == lines
+    few = advice(found([crowded()], fleets=(fleet(vpg_id="depot", lines=25_000),)), "split_vpgs")
+    assert (few.figures["count"], few.figures["peak_per_s"]) == (3, 6)
 
 
 def test_smaller_size_when_nothing_was_refused() -> None:
@@ -231,6 +251,55 @@ def test_smaller_size_when_nothing_was_refused() -> None:
     story = scenario([quiet(size="large")], 24)
     cut = replace(run(story, [quiet(size="large")]), status="partial")
     assert "smaller_size" not in kinds(judged(story, cut))
+
+
+def test_a_run_without_a_message_says_nothing_about_sizes() -> None:
+    online = {0: Minute(attach=1, lines=1)}
+    silent = Gateway(vpg=vpg(size="large"), minutes=online)
+    assert kinds(found([silent], 1, fleets=(fleet(lines=90_000, traffic=()),))) == set()
+    online[0].attempts = 1
+    lone = Gateway(vpg=vpg(size="large"), minutes=online)
+    one = advice(found([lone], 1, fleets=(fleet(lines=1),)), "smaller_size")
+    assert "would clear 1 line and 0 requests in one second" in advice_text(one, "en")
+
+
+def test_a_notable_share_of_pending_messages_is_told() -> None:
+    def waiting(count: int, **more: Any) -> Findings:
+        gateway = Gateway(
+            vpg=vpg(), minutes={0: Minute(attempts=1)}, row={"messages_offered": 10_000, **more}
+        )
+        gateway.row["pending_end"] = count
+        return found([gateway], 1, fleets=(fleet(lines=2_000),))
+
+    one = advice(waiting(100), "pending_messages")
+    assert one.basis == "measured"
+    assert one.figures == {"pending": 100, "sent": 10_000, "share_ppm": 10_000}
+    assert "pending_messages" not in kinds(waiting(99))
+    # A tenth of the lines hold a message: told, however much the others send.
+    assert "pending_messages" in kinds(waiting(200, messages_offered=1_000_000))
+    assert "pending_messages" not in kinds(waiting(199, messages_offered=1_000_000))
+    assert "pending_messages" not in kinds(waiting(0))
+
+
+# ---- a VPG that changes --------------------------------------------------------------------------
+
+
+def test_a_peak_is_held_against_the_limit_of_its_own_time() -> None:
+    minutes = {0: Minute(attempts=1, lines=970), 60: Minute(attempts=1, lines=1_030)}
+    change = Recreate(at_us=START_US + 60 * MINUTE_US, vpg_id="tokyo", type="C", size="medium")
+    (one,) = found([Gateway(vpg=vpg(), minutes=minutes)], 2, events=(change,)).vpgs
+    lines = one.limits[0]
+    assert (lines.type, lines.size, lines.peak, lines.cap) == ("C", "small", 970, 1000)
+    told = [(s.type, s.size, s.limits[0].peak, s.limits[0].cap) for s in one.sizes]
+    assert told == [("C", "small", 970, 1_000), ("C", "medium", 1_030, 3_000)]
+
+
+def test_what_binds_is_told_of_each_size_by_itself() -> None:
+    minutes = {0: Minute(attach=9, refused=9), 60: Minute(attempts=9, throttled=3, peak_per_s=99)}
+    change = Recreate(at_us=START_US + 60 * MINUTE_US, vpg_id="tokyo", type="C", size="medium")
+    (one,) = found([Gateway(vpg=vpg(), minutes=minutes)], 2, events=(change,)).vpgs
+    assert one.binding == "line_cap"
+    assert [part.binding for part in one.sizes] == ["line_cap", "request_rate"]
 
 
 def test_retry_jitter_when_retries_are_a_large_share() -> None:
@@ -255,6 +324,27 @@ def test_ramp_attach_when_a_storm_brings_the_requests() -> None:
         "rate_per_s": 30,
     }
     assert "spread_minute" not in kinds(report)
+
+
+def test_no_ramp_where_the_cap_has_no_room_for_all_lines() -> None:
+    minute = Minute(attempts=1_379, throttled=372, peak_per_s=57, attach=7_138, lines=1_000)
+    refused = replace(minute, attach=7_138, refused=7_138)
+    joined = replace(minute, refused=3_000)  # half of the attaches succeed and bring requests
+    for one in (refused, joined):
+        gateway = Gateway(vpg=vpg(), minutes={0: one})
+        report = found([gateway], 1, fleets=(fleet(lines=2_400, traffic=()),))
+        assert kinds(report) >= {"spread_minute", "larger_size"}
+        assert "ramp_attach" not in kinds(report)
+    enough = found([Gateway(vpg=vpg(), minutes={0: joined})], 1, fleets=(fleet(lines=1_000),))
+    assert "ramp_attach" in kinds(enough)
+    setup = Gateway(
+        vpg=vpg(),
+        minutes={0: refused},
+        row={"attach_rejected_other": 600, "attach_peak_per_s": 100},
+    )
+    slow = Assumptions(a18_session_setup_per_s=10)
+    crammed = found([setup], 1, assumptions=slow, fleets=(fleet(lines=2_400),))
+    assert "ramp_setup" not in kinds(crammed)
 
 
 def test_ramp_setup_when_the_setup_rate_refuses() -> None:
@@ -299,6 +389,8 @@ def test_types_without_limit_or_price_are_reported_never_judged() -> None:
     assert kinds(report) == {"uncapped", "unpriced"}
     assert report.vpgs[0].limits[0].cap is None
     assert report.vpgs[0].limits[0].share_ppm is None
+    assert report.vpgs[0].uncapped_types == ["E"]
+    assert found([quiet()]).vpgs[0].uncapped_types == []
 
 
 def test_every_kind_of_advice_has_a_case_here() -> None:

@@ -33,6 +33,8 @@ _DELETE, _TICK, _END, _CREATE, _BEGIN = 1, 2, 3, 4, 5
 _CLASS_SHIFT = 32
 _SLICE_US = MINUTE_US
 """Longest piece of simulated time between two looks at progress and interruption."""
+_SLICE_EVENTS = 20_000
+"""Events after which pieces become shorter: about a fifth of a second of work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Control:
         self._plane = plane
         self._clock = Clock(scenario.start_us)
         self._reached_us: int = scenario.start_us
+        self._slice_us = _SLICE_US
         self._ledgers: dict[str, VpgLedger] = {}
         self.rows: list[HourlyRow] = []
         self.delays: dict[RowKey, dict[int, int]] = {}
@@ -64,6 +67,8 @@ class Control:
             self._clock.process(self._life_of(vpg, position))
         for position, event in enumerate(scenario.events):
             self._clock.process(self._course_of(event, position))
+        for day_us in catalogue.limit_changes(scenario.start_us, scenario.end_us):
+            self._clock.process(self._new_limits(day_us))
         self._clock.process(self._ticks())
 
     # ---- driving -------------------------------------------------------------------------------
@@ -95,9 +100,15 @@ class Control:
         while at_us < until_us:
             if stop is not None and stop():
                 return at_us
-            at_us = min(at_us + _SLICE_US, until_us)
+            before = self._plane.events
+            at_us = min(at_us + self._slice_us, until_us)
             self._plane.advance(at_us)
             self._reached_us = at_us
+            done = self._plane.events - before
+            if done > _SLICE_EVENTS:
+                self._slice_us = max(1, self._slice_us // 2)
+            else:
+                self._slice_us = min(_SLICE_US, 2 * self._slice_us)
             if progress is not None:
                 progress(
                     Progress(
@@ -156,6 +167,15 @@ class Control:
         self._ledgers[vpg.id].ending = True
         self._plane.delete_vpg(vpg.id)
         self._note("vpg_deleted", vpg.id, {})
+
+    def _new_limits(self, day_us: int) -> Generator[simpy.Event, Any, None]:
+        """Give VPGs that exist when the catalogue changes its new limits; sessions stay."""
+        yield self._at(day_us, _CREATE, 0)
+        for vpg_id, ledger in self._ledgers.items():
+            if not ledger.ending:
+                limits = self._catalogue.limits(ledger.type, ledger.size, day_us)
+                self._plane.resize_vpg(vpg_id, limits, cut_sessions=False)
+                self._note("catalogue_changed", vpg_id, {"lines_max": str(limits.lines_max)})
 
     def _exists(self, vpg_id: str) -> bool:
         ledger = self._ledgers.get(vpg_id)

@@ -15,7 +15,7 @@ from sim.plane.tally import IP, SERVICE_INDEX, Tally, figures
 from sim.traffic.laws import below
 from vpg.gateway import limiter, lines
 from vpg.results import MinuteRow
-from vpg.timebase import MINUTE_US, SECOND_US
+from vpg.timebase import HOUR_US, MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
     from scenarios.model import Assumptions, Vpg
@@ -69,8 +69,6 @@ class Gateway:
         self.idle_timeout_us = assumptions.a16_idle_timeout_us
         self.mirror = Mirror(vpg)
         self.inspecting = vpg.inspection
-        self.row_serial = 0
-        """Rows closed so far; a line marks the row in which it was inspected."""
         self.redirecting = vpg.redirection
         self.redirection_down = 0
         self.down = [0] * len(SERVICE_INDEX)
@@ -201,7 +199,6 @@ class Gateway:
         else:
             self._end_second()
         tally = self.tally
-        self.row_serial += 1
         row = figures(tally, sessions_end=self.sessions, pending_end=self.pending)
         sums = self._minute_sums()
         self.tally = Tally(
@@ -209,6 +206,8 @@ class Gateway:
             pending_start=self.pending,
             lines_peak=self.sessions,
             ghosts_peak=self.ghosts,
+            # Distinct lines are counted by the clock hour, whatever rows it is cut into.
+            lines_inspected=tally.lines_inspected if now_us % HOUR_US else 0,
         )
         # A row may end inside a minute: what the minute had counted so far stays its own.
         before = zip(self._minute_base, sums, strict=True)

@@ -16,6 +16,7 @@ from sim.plane.alarm import Alarm
 from sim.plane.message import Message
 from sim.plane.session import ATTACHED, ATTACHING, IDLE, SessionSide
 from vpg.rating.histogram import bucket_of
+from vpg.timebase import HOUR_US
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -161,7 +162,7 @@ class Line(SessionSide):
 
     def submit(self, message: Message) -> None:
         """Try ``message`` now, attaching first where the device knows that it must."""
-        if self.state == IDLE and not self.gave_up and self.fleet.attaches_on_report:
+        if self.state == IDLE and not self.gave_up and self.attaches_itself:
             self.start_attach()
         if self.state == ATTACHING:
             if self._has_buffer():
@@ -179,8 +180,8 @@ class Line(SessionSide):
             self._decide(message, gw.NO_SESSION)
             return
         self.last_activity_us = now_us
-        if gateway.inspecting and self.inspected_row != gateway.row_serial:
-            self.inspected_row = gateway.row_serial
+        if gateway.inspecting and self.inspected_hour != now_us // HOUR_US:
+            self.inspected_hour = now_us // HOUR_US
             gateway.tally.lines_inspected += 1
         decision, wait_us = gateway.ask(message.origin.service, now_us)
         self._decided_or_waiting(message, decision, wait_us)

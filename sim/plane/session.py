@@ -44,6 +44,7 @@ class SessionSide(abc.ABC):
         "attach_began_us",
         "attach_no",
         "attach_tries",
+        "attaches_itself",
         "clock",
         "draws",
         "evicted",
@@ -52,7 +53,7 @@ class SessionSide(abc.ABC):
         "gave_up",
         "ghost",
         "index",
-        "inspected_row",
+        "inspected_hour",
         "last_activity_us",
         "power_cuts",
         "radio_cuts",
@@ -82,6 +83,8 @@ class SessionSide(abc.ABC):
         """Changes whenever a session begins, ends or becomes a ghost: outdated timers see it."""
         self.session_bytes = 0
         self.last_activity_us = 0
+        self.attaches_itself = fleet.attaches_on_report
+        """An ``on_event`` line waits for its event the first time; then it knows how."""
         self.attach_no = 0
         self.attach_tries = 0
         self.attach_began_us = 0
@@ -92,7 +95,7 @@ class SessionSide(abc.ABC):
         """Power cuts in force; 0: the device is on."""
         self.radio_cuts = 0
         """Outages in force; 0: the radio works."""
-        self.inspected_row = -1
+        self.inspected_hour = -1
         self.sending = False
         self.refresh_sending()
 
@@ -176,6 +179,7 @@ class SessionSide(abc.ABC):
         now_us = self.clock.now
         self.state = ATTACHED
         self.session = True
+        self.attaches_itself = True
         self.evicted = False
         self.session_seq += 1
         self.session_bytes = 0
@@ -217,9 +221,7 @@ class SessionSide(abc.ABC):
     def notice(self) -> None:
         """Let the device learn that its session is of no use, and begin to attach."""
         self.state = IDLE
-        if self.fleet.fleet.session.attach == "on_event":
-            self.gave_up = True
-        elif self.evicted:
+        if self.evicted:
             # As good as refused: or lines that notice at once would evict each other for ever.
             self.attach_no += 1
             self.attach_tries = 0
@@ -356,7 +358,7 @@ class SessionSide(abc.ABC):
     def _power_on(self, _alarm: Alarm | None) -> None:
         self.power_cuts -= 1
         self.refresh_sending()
-        if self.sending and self.fleet.attaches_on_report:
+        if self.sending and self.attaches_itself:
             self.start_attach()
             self.release()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +30,7 @@ from tests.support_sim import (
     trace,
     vpg,
 )
+from vpg.catalogue.load import load_catalogue
 from vpg.timebase import HOUR_US
 
 # ---- Junction ------------------------------------------------------------------------------------
@@ -227,3 +231,38 @@ def test_what_comes_and_goes_within_an_hour_is_in_it() -> None:
     )
     seen = run(scenario(fleet(), events=events, hours=2))
     assert by_hour(seen, "peering_peak") == [1, 0]
+
+
+def test_a_line_is_inspected_once_an_hour_however_often_the_vpg_changes() -> None:
+    # given: line 0 reports before and after a resize, line 1 only after it, both again next hour
+    own = vpg(inspection=True)
+    resize = model.Recreate(at_us=at(1800), vpg_id="v", type="C", size="medium")
+    reports = trace((100, 0), (2000, 0), (2100, 1), (3700, 0))
+    what = scenario(
+        fleet("f", reports, lines=2, session=ON_REPORT), vpgs=(own,), events=(resize,), hours=2
+    )
+    assert by_hour(run(what), "lines_inspected") == [1, 2, 1]
+
+
+def test_a_limit_that_the_catalogue_changes_holds_from_that_day_on() -> None:
+    # given: 30 messages at once at 23:59:59 JST and again at 00:00:00, when the rate becomes 1/s
+    table = """
+        replace = true
+        [[limit]]
+        item = "rate_per_s_c_small"
+        value = 1
+        unit = "requests/s"
+        effective_from = 2026-04-02
+    """
+    midnight = at(15 * 3600)
+    times = [(15 * 3600 - 1, line) for line in range(30)] + [(15 * 3600, n) for n in range(30)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lower.toml"
+        path.write_text(textwrap.dedent(table), encoding="utf-8")
+        catalogue = load_catalogue([path])
+    what = scenario(
+        fleet("f", trace(*times), lines=30), start_us=midnight - HOUR_US, end_us=midnight + HOUR_US
+    )
+    seen = run(what, catalogue)
+    assert by_hour(seen, "throttled_beam") == [0, 29]
+    assert "catalogue_changed" in {note.kind for note in seen.notes}

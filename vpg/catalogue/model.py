@@ -132,6 +132,12 @@ class Catalogue:
             rate_per_s=self.entry(f"rate_per_s_{end}", at_us).value,
         )
 
+    def limit_changes(self, begin_us: int, end_us: int) -> tuple[int, ...]:
+        """Return the instants inside (begin_us, end_us) at which any limit may change."""
+        limits = (name for name in self._starts if name.startswith(("lines_max_", "rate_per_s_")))
+        starts = {start_us for name in limits for start_us in self._starts[name]}
+        return tuple(sorted(at_us for at_us in starts if begin_us < at_us < end_us))
+
     def price_micro_yen(self, item: str, at_us: int) -> int | None:
         """Return the tax-excluded price of a bill item in micro-yen; ``None`` = unpriced."""
         ensure(item in BILL_ITEMS, f"{item} is a bill item")

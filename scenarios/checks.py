@@ -76,6 +76,26 @@ def check_lines(
                 context.problem("VPG1282", path, value=last - 1, most=have[event.fleet] - 1)
 
 
+def check_catalogue(
+    vpgs: Iterable[tuple[model.Vpg, Path]], events: Iterable[Placed], context: Context
+) -> None:
+    """Note each figure that no table gives somewhere in the run: a stale table is no guess."""
+    if context.start_us is None or context.end_us is None:
+        return
+    kinds: dict[tuple[str, str], Path] = {}
+    for vpg, path in vpgs:
+        kinds.setdefault((vpg.type, vpg.size), (*path, "type"))
+    for event, path in events:
+        if isinstance(event, model.Recreate) and bool(event.size) == (event.type in SIZED_TYPES):
+            kinds.setdefault((event.type, event.size), path)
+    for kind, path in kinds.items():
+        found = context.catalogue.coverage_of(
+            start_us=context.start_us, end_us=context.end_us, vpgs=[kind]
+        )
+        place = context.node.place_of(path)
+        context.problems += [dataclasses.replace(problem, place=place) for problem in found]
+
+
 @dataclass(slots=True)
 class _State:
     """What one VPG is at one instant."""

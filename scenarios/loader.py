@@ -161,14 +161,16 @@ def _build(
         context.problems += from_validation(error, root, ScenarioFile)
     parts = _parts(data, file)
     _run_bounds(data, context)
-    vpgs = [(build_vpg(part, index, context), part.id) for index, part in parts.vpgs]
-    built_vpgs = [vpg for vpg, _ in vpgs if vpg is not None]
+    vpgs = [(build_vpg(part, index, context), ("vpgs", index)) for index, part in parts.vpgs]
+    vpgs_at: list[tuple[model.Vpg, NodePath]] = [(v, at) for v, at in vpgs if v is not None]
+    built_vpgs = [vpg for vpg, _ in vpgs_at]
     fleets = [
         (build_fleet(part, index, context), ("fleets", index)) for index, part in parts.fleets
     ]
     events = _events(parts, built_vpgs, [fleet for fleet, _ in fleets], context)
     _cross(data, parts, fleets, events, context)
     filled = checks.replay(built_vpgs, events, context)
+    checks.check_catalogue(vpgs_at, zip(filled, (path for _, path in events), strict=True), context)
     if file is None or context.problems or context.start_us is None or context.end_us is None:
         return None
     return model.Scenario(

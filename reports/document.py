@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from vpg.replications import FigureName
+
 SCHEMA = "vpgsim-summary-v1"
 
 Verdict = Literal["holds", "fails", "no_objectives", "partial"]
@@ -269,6 +271,49 @@ class CataloguePart(Part, frozen=True, kw_only=True):
     sha256: str
 
 
+Method = Literal["replications", "batch_means", "none"]
+
+
+class FigurePart(Part, frozen=True, kw_only=True):
+    """One figure over several replications, or over the days of one long run."""
+
+    figure: FigureName
+    unit: Literal["ppm", "us", "1/s", "lines", "yen", "messages"]
+    n: int
+    """Values it is made of: replications, or batches of days."""
+    method: Method
+    """``none``: one value says nothing of its own spread."""
+    warm_up_h: int
+    """Hours at the start that batch means leave out; 0 for replications."""
+    mean: float
+    half_width: float | None
+    """The 95 % interval is ``mean`` ± this; null: method ``none``."""
+    smallest: float
+    largest: float
+
+
+class UntilPart(Part, frozen=True, kw_only=True):
+    """The interval that was to end the sequence of replications."""
+
+    asked: str
+    """As on the command line, with ``+-`` for ±: ``accepted_share+-0.1%``."""
+    figure: FigureName
+    met: bool
+
+
+class ReplicationsPart(Part, frozen=True, kw_only=True):
+    """What all replications say; the rest of the document is replication 0 alone."""
+
+    asked: int
+    """With ``until``: at most so many."""
+    finished: int
+    confidence_percent: int
+    objectives_met: int
+    """Replications that met every objective of the scenario."""
+    until: UntilPart | None
+    figures: list[FigurePart]
+
+
 class Summary(Part, frozen=True, kw_only=True):
     """Everything a planner needs to act on one run."""
 
@@ -295,6 +340,8 @@ class Summary(Part, frozen=True, kw_only=True):
     charges: ChargesPart
     objectives: list[ObjectivePart]
     findings: Findings
+    replications: ReplicationsPart | None = None
+    """Null: the run was not replicated."""
     warnings: list[WarningPart]
     assumptions: list[AssumptionPart]
     catalogue: CataloguePart

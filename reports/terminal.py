@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from reports.replications import COLUMNS, cells, remarks
 from reports.texts import Counted, counted, duration, label, moment, percent, plain, text
 from reports.wrap import wrap
 from vpg.timebase import from_datetime, to_jst
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         LimitUse,
         MonthPart,
         ObjectivePart,
+        ReplicationsPart,
         Summary,
         VpgFindings,
         VpgPart,
@@ -57,6 +59,8 @@ def print_summary(console: Console, document: Summary, lang: str) -> None:
     page.vpgs(document)
     page.findings(document.findings)
     page.charges(document.charges)
+    if document.replications is not None:
+        page.replications(document.replications, judged=bool(document.objectives))
     page.remarks(document)
 
 
@@ -295,6 +299,24 @@ class _Page:
         if table.rows:
             self._show(table)
 
+    def replications(self, part: ReplicationsPart, *, judged: bool) -> None:
+        """Print what all replications say; what is above is replication 0."""
+        self._title(
+            "summary.replications",
+            finished=f"{part.finished:,}",
+            asked=f"{part.asked:,}",
+            percent=part.confidence_percent,
+        )
+        if part.figures:
+            table = self._table(None)
+            for key in COLUMNS:
+                self._column(table, f"summary.{key}", right=key != "figure")
+            for figure in part.figures:
+                table.add_row(*cells(figure, self._lang))
+            self._show(table)
+        for words in remarks(part, self._lang, judged=judged):
+            self._item(words)
+
     def remarks(self, document: Summary) -> None:
         """Print warnings, changed assumptions and where everything is."""
         if document.warnings:
@@ -400,9 +422,9 @@ class _Page:
 
     # ---- layout ------------------------------------------------------------------------------
 
-    def _title(self, key: str) -> None:
+    def _title(self, key: str, /, **values: object) -> None:
         self._console.print()
-        self._line(self._say(key), style="bold")
+        self._line(self._say(key, **values), style="bold")
 
     def _table(self, title: str | None) -> Table:
         if title is not None:

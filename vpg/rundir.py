@@ -91,7 +91,7 @@ OWN_FILES = frozenset(
         "peaks.parquet",
         *(
             f"{table}.{kind}"
-            for table in ("hourly", "charges", "month_to_date")
+            for table in ("hourly", "charges", "month_to_date", "replications")
             for kind in ("parquet", "csv")
         ),
     }

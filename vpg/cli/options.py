@@ -56,6 +56,38 @@ OutDirOption = Annotated[
     str,
     typer.Option("--out", metavar="DIR", help="Directory that receives the run directory."),
 ]
+REPLICATIONS_MAX = 100_000
+ReplicationsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--replications",
+        metavar="R",
+        min=1,
+        max=REPLICATIONS_MAX,
+        help="Run R times with independent draws and give 95 % intervals; the run directory is "
+        "that of the first. With --until: at most R (1,000).",
+    ),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="FIGURE+-WIDTH",
+        help="Replicate until the interval of a figure is that narrow, e.g. accepted_share+-0.1% "
+        "(points of a share), delay_us_p99+-5% (of the mean), charges_yen+-100 (its unit). Exit "
+        "with 5 when R are not enough.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=256,
+        help="Processes for replications, else as many as pay; results never depend on it.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist already.")]
 
 

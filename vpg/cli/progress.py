@@ -77,21 +77,28 @@ def clock_text(seconds: int) -> str:
 
 
 @contextmanager
-def shown(terminal: Terminal) -> Iterator[Callable[[Reached], None] | None]:
-    """Give the simulator a function to call with how far it is; None when quiet."""
+def shown(
+    terminal: Terminal, title: str = "", *, line: str = "run_progress"
+) -> Iterator[Callable[[Reached], None] | None]:
+    """Give the simulator a function to call with how far it is; None when quiet.
+
+    ``title`` says what is being done, else that a scenario is simulated; ``line`` names the words
+    (of ``words.toml``) that say how far.
+    """
+    title = title or terminal.word("run_simulating")
     if terminal.quiet:
         yield None
     elif sys.stderr.isatty():
-        with _bar(terminal) as show:
+        with _bar(terminal, title, line) as show:
             yield show
     else:
-        yield _lines(terminal)
+        yield _lines(terminal, title, line)
 
 
-def _words(terminal: Terminal, pace: _Pace, reached: Reached) -> str:
+def _words(terminal: Terminal, line: str, pace: _Pace, reached: Reached) -> str:
     mille, rate, left_s = pace.figures(reached)
     return terminal.word(
-        "run_progress",
+        line,
         percent=f"{mille // 10}.{mille % 10}",
         events=f"{reached.events:,}",
         rate=f"{rate:,}",
@@ -99,19 +106,19 @@ def _words(terminal: Terminal, pace: _Pace, reached: Reached) -> str:
     )
 
 
-def _lines(terminal: Terminal) -> Callable[[Reached], None]:
+def _lines(terminal: Terminal, title: str, line: str) -> Callable[[Reached], None]:
     pace = _Pace()
-    terminal.note(terminal.word("run_simulating"))
+    terminal.note(title)
 
     def show(reached: Reached) -> None:
         if pace.due(LINE_EVERY_S):
-            terminal.note(_words(terminal, pace, reached))
+            terminal.note(_words(terminal, line, pace, reached))
 
     return show
 
 
 @contextmanager
-def _bar(terminal: Terminal) -> Iterator[Callable[[Reached], None]]:
+def _bar(terminal: Terminal, title: str, line: str) -> Iterator[Callable[[Reached], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
@@ -119,11 +126,11 @@ def _bar(terminal: Terminal) -> Iterator[Callable[[Reached], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
     bar: Bar
     with Bar(*columns, console=terminal.console(stderr=True), transient=True) as bar:
-        task = bar.add_task(terminal.word("run_simulating"), total=1000, words="")
+        task = bar.add_task(title, total=1000, words="")
 
         def show(reached: Reached) -> None:
             if pace.due(_BAR_EVERY_S):
                 mille = pace.figures(reached)[0]
-                bar.update(task, completed=mille, words=_words(terminal, pace, reached))
+                bar.update(task, completed=mille, words=_words(terminal, line, pace, reached))
 
         yield show

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vpg.catalogue.model import Catalogue
     from vpg.cli.options import Source
     from vpg.cli.progress import Reached
+    from vpg.cli.replications import Repeated
     from vpg.cli.stopping import StopFlag
     from vpg.rating.charges import ChargeRow
     from vpg.rating.totals import Totals
@@ -83,6 +84,12 @@ class Done:
     document: Summary
     why_partial: str
     objectives_met: bool
+
+    @property
+    def until_missed(self) -> bool:
+        """Whether replications were to end with a narrow interval, and did not."""
+        part = self.document.replications
+        return part is not None and part.until is not None and not part.until.met
 
 
 # ---- before --------------------------------------------------------------------------------------
@@ -158,6 +165,7 @@ def account(loaded: Loaded, result: RunResult) -> Accounts:
     """Rate, bill, judge and explain ``result``."""
     from reports.findings import findings
     from scenarios.objectives import judge
+    from scenarios.terms import charge_policy
     from vpg.billing.month import bill_months
     from vpg.rating.charges import rate_hours
     from vpg.rating.totals import totals
@@ -175,24 +183,19 @@ def account(loaded: Loaded, result: RunResult) -> Accounts:
     )
 
 
-def charge_policy(scenario: Scenario) -> Any:  # noqa: ANN401 - imported inside
-    """Return how ``scenario`` reads the terms where they can be read in two ways."""
-    from vpg.rating.charges import ChargePolicy
-
-    assumed = scenario.assumptions
-    return ChargePolicy(
-        included_connection=assumed.a09_included_connection,
-        inspection=assumed.a10_inspection,
-        junction_inspection=assumed.a11_junction_inspection,
-        resize_hour=assumed.a32_resize_hour,
-    )
-
-
 # ---- the run directory ---------------------------------------------------------------------------
 
 
-def write(loaded: Loaded, result: RunResult, accounts: Accounts, stop: StopFlag) -> Done:
+def write(
+    loaded: Loaded,
+    result: RunResult,
+    accounts: Accounts,
+    stop: StopFlag,
+    repeated: Repeated | None = None,
+) -> Done:
     """Write the whole run directory; it appears complete, or marked partial, or not at all."""
+    import msgspec
+
     from reports.summary import encode, summary_document
     from vpg.rundir import run_name
 
@@ -215,6 +218,9 @@ def write(loaded: Loaded, result: RunResult, accounts: Accounts, stop: StopFlag)
             run_dir=str(request.out / run_name(**_naming(loaded))),
             charts=charts,
         )
+        if repeated is not None:
+            repeated.write(writer)
+            document = msgspec.structs.replace(document, replications=repeated.part)
         writer.write_bytes("summary.json", encode(document))
         run_dir = writer.finish(
             _manifest(loaded, document), status=result.status, why_partial=result.why_partial

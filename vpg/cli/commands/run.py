@@ -11,16 +11,20 @@ from vpg.cli.grammar import command
 from vpg.cli.options import (
     CatalogueOption,
     OutDirOption,
+    ReplicationsOption,
     ScenarioArgument,
     SeedOption,
     SetOption,
+    UntilOption,
     VariantOption,
+    WorkersOption,
     catalogue_files,
     find_scenario,
 )
 from vpg.errors import ExitCode
 
 if TYPE_CHECKING:
+    from vpg.cli.replications import Asked
     from vpg.cli.runner import Done, Request
     from vpg.cli.stopping import StopFlag
     from vpg.cli.terminal import Terminal
@@ -45,6 +49,8 @@ def register(app: typer.Typer) -> None:
             "vpg run smart-meters",
             "vpg run mine.yaml --variant peak --set vpgs[0].size=medium --lang ja",
             "vpg run mine.yaml --json --no-charts > result.json",
+            "vpg run mine.yaml --replications 20",
+            "vpg run mine.yaml --until accepted_share+-0.1% --workers 2",
         ),
     )(run)
 
@@ -71,10 +77,14 @@ def run(
             help="Exit with 4 when an objective is missed, after writing everything.",
         ),
     ] = True,
+    replicate: ReplicationsOption = None,
+    until: UntilOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Run and tell."""
-    from vpg.cli import runner, stopping
+    from vpg.cli import replications, runner, stopping
 
+    asked = replications.asked(replicate, until, workers)
     request = runner.Request(
         source=find_scenario(scenario),
         variant=variant,
@@ -85,13 +95,13 @@ def run(
         lang=terminal.lang,
     )
     with stopping.asked_to_stop(terminal.word("stopping")) as stop:
-        done = _run(request, terminal, stop)
+        done = _run(request, asked, terminal, stop)
         _tell(done, terminal)
     raise typer.Exit(_exit_code(done, stop, fail_on_objectives=fail_on_objectives))
 
 
-def _run(request: Request, terminal: Terminal, stop: StopFlag) -> Done:
-    from vpg.cli import progress, runner
+def _run(request: Request, asked: Asked | None, terminal: Terminal, stop: StopFlag) -> Done:
+    from vpg.cli import progress, replications, runner
     from vpg.text import render
 
     loaded = runner.load(request)
@@ -101,9 +111,13 @@ def _run(request: Request, terminal: Terminal, stop: StopFlag) -> Done:
     with progress.shown(terminal) as show:
         result = runner.simulate(loaded, show, stop)
     accounts = runner.account(loaded, result)
+    repeated = None
+    if asked is not None:
+        repeated = replications.repeat(loaded, result, asked, terminal, stop)
+        result = repeated.marked(result)
     if request.charts and not stop():
         terminal.note(terminal.word("run_charts"))
-    return runner.write(loaded, result, accounts, stop)
+    return runner.write(loaded, result, accounts, stop, repeated)
 
 
 def _tell(done: Done, terminal: Terminal) -> None:
@@ -122,6 +136,8 @@ def _tell(done: Done, terminal: Terminal) -> None:
 def _exit_code(done: Done, stop: StopFlag, *, fail_on_objectives: bool) -> int:
     if done.why_partial:
         return stop.exit_code if stop() else ExitCode.PARTIAL
+    if done.until_missed:
+        return ExitCode.CANNOT_TELL
     if fail_on_objectives and not done.objectives_met:
         return ExitCode.ANSWER_IS_NO
     return ExitCode.OK

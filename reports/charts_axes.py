@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports.fonts import families
-from reports.texts import text
-from vpg.timebase import DAY_US, HOUR_US, MINUTE_US, to_jst
+from reports.texts import duration, text
+from vpg.timebase import DAY_US, HOUR_US, MINUTE_US, SECOND_US, to_jst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,15 @@ _STEPS_US = (
     *(n * DAY_US for n in (1, 2, 5, 7, 14, 31)),
 )
 _JST_OFFSET_US = 9 * HOUR_US
+_DELAY_LADDERS_US = (
+    (1, 1_000, SECOND_US, MINUTE_US, HOUR_US, 100 * HOUR_US),
+    (*(10**k for k in range(8)), *(n * MINUTE_US for n in (1, 10)),
+     *(n * HOUR_US for n in (1, 10, 100))),
+    (*(n * 10**k for k in range(7) for n in (1, 2, 5)), 10 * SECOND_US, 30 * SECOND_US,
+     *(n * MINUTE_US for n in (1, 2, 5, 10, 30)), *(n * HOUR_US for n in (1, 2, 5, 10, 24, 100))),
+)  # fmt: skip
+"""Places of ticks, from coarse to fine; the coarsest with enough of them in view is used."""
+_DELAY_TICKS_MIN = 4
 
 
 def look(lang: str) -> Any:  # noqa: ANN401 - matplotlib wants a dict with 300 literal keys
@@ -128,6 +137,29 @@ def time_axis(axes: Axes, start_us: int, end_us: int, lang: str, *, narrow: bool
     places = list(range(first, end_us + 1, step))
     axes.set_xlim(start_us, end_us)
     axes.set_xticks(places, [_tick(at, step, at == places[0], lang) for at in places])
+
+
+def delay_axis(axes: Axes, low_us: int, high_us: int, lang: str, *, floor_us: int = 1) -> None:
+    """Give ``axes`` (y in µs) a log scale around the delays from ``low_us`` to ``high_us``.
+
+    ``floor_us``: what is drawn for every delay up to it.
+    """
+    from matplotlib.ticker import NullLocator
+
+    bottom, top = low_us * 0.5, high_us * 3
+    ticks: list[int] = []
+    for ladder in _DELAY_LADDERS_US:
+        ticks = [us for us in ladder if bottom <= us <= top]
+        if len(ticks) >= _DELAY_TICKS_MIN:
+            break
+    axes.set_yscale("log")
+    axes.set_ylim(bottom, top)
+    words = [duration(us, lang) for us in ticks]
+    if floor_us in ticks:
+        at = ticks.index(floor_us)
+        words[at] = text("chart.delay_floor", lang, floor=words[at])
+    axes.set_yticks(ticks, words)
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _tick(at_us: int, step_us: int, first: bool, lang: str) -> str:  # noqa: FBT001 - private

@@ -3,7 +3,6 @@
 Owns: what each panel draws and says. Does not own: look, ticks and saving (``charts_axes``). The
 x axis is in ``SimUs`` throughout: nothing is rounded on the way to the paper; ticks are in JST.
 """
-# ruff: noqa: PLC0415 - matplotlib is imported inside functions: the command line starts without it
 
 from __future__ import annotations
 
@@ -13,15 +12,14 @@ from typing import TYPE_CHECKING
 from reports import charts_axes as ax
 from reports.fonts import printable
 from reports.series import configs, delay_hours
-from reports.texts import duration, label, moment, text
-from vpg.timebase import HOUR_US, MINUTE_US, SECOND_US, hour_start, month_start
+from reports.texts import label, moment, text
+from vpg.timebase import HOUR_US, SECOND_US, hour_start, month_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import Locator
 
     from reports.series import DelayHour, VpgSeries
     from scenarios.model import Scenario, Vpg
@@ -37,15 +35,6 @@ _ROOM = 1.15
 _LEGEND_COLUMNS = 4
 _TITLE_MAX, _HEADING_MAX, _HEADING_MAX_NARROW = 60, 80, 30
 _ONE_OFF = ("contract_fee_", "change_fee_")
-_DELAY_LADDERS_US = (
-    (1, 1_000, SECOND_US, MINUTE_US, HOUR_US, 100 * HOUR_US),
-    (*(10**k for k in range(8)), *(n * MINUTE_US for n in (1, 10)),
-     *(n * HOUR_US for n in (1, 10, 100))),
-    (*(n * 10**k for k in range(7) for n in (1, 2, 5)), 10 * SECOND_US, 30 * SECOND_US,
-     *(n * MINUTE_US for n in (1, 2, 5, 10, 30)), *(n * HOUR_US for n in (1, 2, 5, 10, 24, 100))),
-)  # fmt: skip
-"""Places of ticks, from coarse to fine; the coarsest with enough of them in view is used."""
-_DELAY_TICKS_MIN = 4
 _FEW = 48
 """Up to this many hours each one is a marked point."""
 
@@ -205,11 +194,7 @@ def delays(page: Page) -> Figure:
     for vpg, hours, (axes,) in zip(page.vpgs, known, grid, strict=True):
         axes.set_title(page.heading(vpg, narrow=False), loc="left")
         axes.set_ylabel(text("chart.delay", page.lang))
-        axes.set_yscale("log")
-        axes.set_ylim(low * 0.5, high * 3)
-        ticks = _delay_ticks(low * 0.5, high * 3)
-        axes.set_yticks(ticks, [_delay_label(us, page.lang) for us in ticks])
-        axes.yaxis.set_minor_locator(_no_ticks())
+        ax.delay_axis(axes, low, high, page.lang)
         _delay_lines(page, axes, hours)
         if hours:
             ax.legend(axes)
@@ -245,19 +230,6 @@ def _delay_lines(page: Page, axes: Axes, hours: Sequence[DelayHour]) -> None:
             mfc="none",
             label=text(f"chart.delay_{name}", page.lang),
         )
-
-
-def _delay_ticks(low: float, high: float) -> list[int]:
-    ticks: list[int] = []
-    for ladder in _DELAY_LADDERS_US:
-        ticks = [us for us in ladder if low <= us <= high]
-        if len(ticks) >= _DELAY_TICKS_MIN:
-            break
-    return ticks
-
-
-def _delay_label(us: int, lang: str) -> str:
-    return text("chart.delay_floor", lang) if us == 1 else duration(us, lang)
 
 
 def charges(page: Page, rows: Sequence[ChargeRow]) -> Figure:
@@ -375,12 +347,6 @@ def _fee_remarks(fees: Sequence[tuple[str, int]], lang: str) -> list[str]:
 def _hours(page: Page) -> tuple[int, int]:
     start = hour_start(page.scenario.start_us)
     return start, max(1, -(-(page.result.ended_at_us - start) // HOUR_US))
-
-
-def _no_ticks() -> Locator:
-    from matplotlib.ticker import NullLocator
-
-    return NullLocator()
 
 
 def _grid(page: Page) -> tuple[Figure, list[list[Axes]]]:

@@ -68,6 +68,31 @@ def _value(text: str, place: Place, path: str) -> tuple[Node | None, list[Proble
     return node, [Problem(code=p.code, place=place, path=path, values=p.values) for p in found]
 
 
+def target(root: Node, path: str) -> tuple[str, ...]:
+    """Return where ``path`` leads in ``root``, items of lists by their position.
+
+    Two paths with one target change the same key; beyond what the file has, a path is its own
+    target.
+    """
+    here: Node | None = root
+    found = []
+    for step in steps_of(path):
+        if here is not None and isinstance(here.value, list):
+            at = _index(step, [_name(item) for item in here.value])
+            here = None if at is None else here.value[at]
+            found.append(step if at is None else str(at))
+        else:
+            known = here is not None and isinstance(here.value, dict)
+            here = here.value.get(step) if here is not None and known else None
+            found.append(step)
+    return tuple(found)
+
+
+def steps_of(path: str) -> list[str]:
+    """Return the steps of a path; ``a[0].b`` and ``a.0.b`` are the same."""
+    return [step for step in path.replace("[", ".").replace("]", "").split(".") if step]
+
+
 def _check_named(root: Node) -> list[Problem]:
     """Return the problems of paths that lead nowhere, and of variants of unknown overrides."""
     overrides, variants = root.value.get("overrides"), root.value.get("variants")
@@ -135,7 +160,7 @@ def _moved(node: Node, place: Place) -> Node:
 
 
 def _put(root: Node, path: str, node: Node, place: Place) -> list[Problem]:
-    steps = [step for step in path.replace("[", ".").replace("]", "").split(".") if step]
+    steps = steps_of(path)
     if not steps or len(steps) > STEPS_MAX:
         return [Problem(code="VPG1224", place=place, values={"value": shorten(path)})]
     here = root

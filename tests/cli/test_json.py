@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 DEMAND = "timestamp,value\n2026-01-01 00:00:00,1\n2026-01-01 00:30:00,2\n"
 CASES: dict[str, tuple[tuple[str, ...], type[msgspec.Struct]]] = {
     "run": (("run", "smallest", "--no-charts"), Summary),
+    "sweep": (
+        ("sweep", "smallest", "--no-charts", "--workers", "1", "--over", "seed=1,2"),
+        documents.SweepDocument,
+    ),
     "validate": (("validate", "smallest"), documents.ValidateDocument),
     "new": (("new", "smallest", "--force"), documents.NewDocument),
     "list": (("new", "--list"), documents.NewDocument),

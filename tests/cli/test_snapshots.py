@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 HELP = (
     (),
     ("run",),
+    ("sweep",),
     ("validate",),
     ("new",),
     ("import",),

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vpg.cli.commands import arrivals, catalogue, imports, new, reference, run, show, validate
+from vpg.cli.commands import (
+    arrivals,
+    catalogue,
+    imports,
+    new,
+    reference,
+    run,
+    show,
+    sweep,
+    validate,
+)
 from vpg.cli.grammar import LangOption, new_app, translate, with_examples
 
 if TYPE_CHECKING:
@@ -55,6 +65,7 @@ def application(lang: Lang = "en") -> Any:  # noqa: ANN401 - typer's own group
 
     registers: tuple[Callable[[typer.Typer], None], ...] = (
         run.register,
+        sweep.register,
         validate.register,
         new.register,
         imports.register,

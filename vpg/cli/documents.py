@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from vpg.cli.terminal import sound
+from vpg.sweeps import Axis, PointRow
 from vpg.text import message
 
 if TYPE_CHECKING:
@@ -159,6 +160,27 @@ class ArrivalsDocument(Document, frozen=True, kw_only=True):
     schema_version: Literal["vpgsim-arrivals-v1"] = "vpgsim-arrivals-v1"
     scenario: str
     sends: list[SendPart]
+
+
+class SweepDocument(Document, frozen=True, kw_only=True):
+    """``vpg sweep``: every finished point; ``status`` partial: it was stopped before the last."""
+
+    schema_version: Literal["vpgsim-sweep-v1"] = "vpgsim-sweep-v1"
+    scenario: str
+    title: str
+    variant: str
+    overrides: list[str]
+    sweep_dir: str
+    status: Literal["complete", "partial"]
+    why_partial: str
+    points_total: int
+    points_done: int
+    axes: list[Axis]
+    points: list[PointRow]
+    warnings: list[ProblemPart]
+    charts: list[str]
+    digest: str
+    """SHA-256 of ``sweep.csv``; empty while partial."""
 
 
 def problem_part(problem: Problem) -> ProblemPart:

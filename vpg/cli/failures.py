@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vpg.cli.files import DISK_FULL
 from vpg.cli.grammar import UsageComplaint, complaint_as_problem
+from vpg.cli.terminal import LostOutputError
 from vpg.errors import EnsureError, ExitCode, InputError, Problem, UsageError, VpgError
 from vpg.text import render
 
@@ -38,7 +39,11 @@ def _report(failure: Exception, terminal: Terminal) -> ExitCode:
     if terminal.as_json:
         from vpg.cli.documents import error_document
 
-        terminal.document(error_document(exit_code, problems))
+        try:
+            terminal.document(error_document(exit_code, problems))
+        except LostOutputError as lost:
+            if not isinstance(failure, LostOutputError):
+                lines.append(render(lost.problem, terminal.lang))
     for line in lines:
         terminal.complain(line)
     return exit_code

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from vpg.cli.language import Lang, resolve, word
+from vpg.errors import ExitCode, Problem, VpgError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -40,6 +41,31 @@ def sound(text: str) -> str:
     'a\\udcff'
     """
     return text.encode(errors="backslashreplace").decode()
+
+
+class LostOutputError(VpgError):
+    """Stdout took no more of a result, e.g. because the disk behind it is full."""
+
+    exit_code = ExitCode.PARTIAL
+
+    def __init__(self, reason: str, kept: Path | None = None) -> None:
+        """Keep the system's ``reason`` and the directory where the same result was ``kept``."""
+        self.reason = reason
+        self.problem = (
+            Problem(code="VPG1035", values={"reason": reason})
+            if kept is None
+            else Problem(code="VPG1036", values={"reason": reason, "kept": kept})
+        )
+        super().__init__(reason)
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Tell, when the result told inside is lost, that ``folder`` holds it."""
+    try:
+        yield
+    except LostOutputError as lost:
+        raise LostOutputError(lost.reason, folder) from lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +110,14 @@ class Terminal:
         return word(key, self.lang, **values)
 
     def data(self, text: str) -> None:
-        """Print a result to stdout, unless the result is a JSON document."""
+        """Print a result to stdout, unless the result is a JSON document.
+
+        Raises ``LostOutputError``, like ``document`` and ``page``, when stdout takes no more.
+        """
         if not self.as_json:
-            _print(text, sys.stdout)
+            with _told(sys.stdout):
+                sys.stdout.write(f"{text}\n")
+                sys.stdout.flush()
 
     def wrote(self, files: Iterable[Path], scenario: Path) -> None:
         """Name the ``files`` written and how to run the ``scenario`` of them, unless quiet."""
@@ -99,27 +130,28 @@ class Terminal:
     def note(self, text: str) -> None:
         """Say something about the work to stderr, unless quiet."""
         if not self.quiet:
-            _print(clean(text), sys.stderr)
+            self.complain(text)
 
     def complain(self, text: str) -> None:
-        """Say what is wrong to stderr, always."""
-        _print(clean(text), sys.stderr)
+        """Say what is wrong to stderr, always; when nobody can hear it, the exit code tells."""
+        with suppress(LostOutputError), _told(sys.stderr):
+            sys.stderr.write(f"{clean(text)}\n")
+            sys.stderr.flush()
 
     def document(self, document: Any) -> None:  # noqa: ANN401 - any msgspec document
         """Print the one JSON document of this command to stdout, in UTF-8 whatever the locale."""
         import msgspec
 
         encoded = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
-        try:
+        with _told(sys.stdout):
             sys.stdout.flush()
             sys.stdout.buffer.write(encoded)
             sys.stdout.flush()
-        except BrokenPipeError:
-            _silence()
 
     def page(self, write: Callable[[Console], None]) -> None:
         """Let ``write`` print a page of the result on a rich console on stdout."""
-        write(self.console())
+        with _told(sys.stdout):
+            write(self.console())
 
     def console(self, *, stderr: bool = False) -> Console:
         """Return a rich console on stdout (or stderr) that respects colour."""
@@ -130,31 +162,43 @@ class Terminal:
 
             def on_broken_pipe(self) -> None:
                 """Go on in silence, so that the exit code stays the command's."""
-                _silence()
+                _silence(self.file)
 
         return Pipe(stderr=stderr, no_color=not self.color, highlight=False)
 
 
-def _print(text: str, stream: TextIO) -> None:
+@contextmanager
+def _told(stream: IO[str]) -> Iterator[None]:
+    """Let nobody reading ``stream`` pass in silence; raise ``LostOutputError`` if it is full."""
     try:
-        stream.write(f"{text}\n")
-        stream.flush()
+        yield
     except BrokenPipeError:
-        _silence()
+        _silence(stream)
+    except OSError as failure:
+        _silence(stream)
+        raise LostOutputError(failure.strerror or str(failure)) from failure
 
 
-def _silence() -> None:
-    """Nobody reads any more (``vpg catalogue | head``): finish the work without a word."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
+def _silence(stream: IO[str]) -> None:
+    """Let ``stream`` lead nowhere: ``vpg catalogue | head`` finishes its work without a word.
+
+    What is left in its buffer would fail once more at exit, with words and a code of Python's own.
+    """
     with suppress(OSError, ValueError):
-        os.dup2(null, sys.stdout.fileno())
+        stream.flush()
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def prepare_streams() -> None:
-    """Let text that the locale cannot write come out escaped rather than fail."""
+    """Let text that the locale cannot write come out escaped, and closed streams lead nowhere."""
+    # In the order of their numbers: each takes the lowest free one, which is its own. Left free,
+    # it would go to the next file that is opened, and what is told there would land in that file.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -83,6 +83,7 @@ def run(
 ) -> None:
     """Run and tell."""
     from vpg.cli import replications, runner, stopping
+    from vpg.cli.terminal import kept_in
 
     asked = replications.asked(replicate, until, workers)
     request = runner.Request(
@@ -96,7 +97,8 @@ def run(
     )
     with stopping.asked_to_stop(terminal.word("stopping")) as stop:
         done = _run(request, asked, terminal, stop)
-        _tell(done, terminal)
+        with kept_in(done.run_dir):
+            _tell(done, terminal)
     raise typer.Exit(_exit_code(done, stop, fail_on_objectives=fail_on_objectives))
 
 

@@ -34,6 +34,7 @@ _PARTS = {
     "13": "Imports",
     "14": "Runs and run directories",
     "15": "Reports",
+    "16": "Scenarios: what a run cannot use",
 }
 _MADE = "<!-- Made by `make docs`; change the code, not this page. -->"
 

@@ -148,7 +148,8 @@ class EventBuilder:
         events: list[model.Event] = []
         for month in range(min(part.count or 1, 240)):
             when_us = months_later(at_us, month) if month else at_us
-            self.context.within_run(when_us, f"{part.at} ({month + 1}/{part.count})", path)
+            if month:  # The first was looked at with the event itself.
+                self.context.within_run(when_us, f"{part.at} ({month + 1}/{part.count})", path)
             if self.context.end_us is not None and when_us >= self.context.end_us:
                 break
             events.append(model.Growth(at_us=when_us, fleet=part.fleet, lines=part.lines))

@@ -6,9 +6,12 @@ Owns: uncapped and unpriced types, assumed limits, parts that do nothing. Does n
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from scenarios import model
+from scenarios.schema_base import plain
+from scenarios.workload import MESSAGES_PER_S, MESSAGES_SLOW, expected_messages
 from vpg.errors import Problem
 
 if TYPE_CHECKING:
@@ -19,16 +22,27 @@ MIRROR_PEERS_ASSUMED = 2
 CONNECTIONS_ASSUMED = 50
 """A-21: the default of a VPC's peering connections (AWS VPC quotas)."""
 
+SILENT_BY_MEANING = frozenset(("ready", "inactive", "suspended", "terminated"))
+"""Statuses of lines that are not in use: such a fleet is silent on purpose."""
+
 
 def warnings(scenario: model.Scenario, catalogue: Catalogue) -> list[Problem]:
     """Return what a planner should know before trusting a run of ``scenario``."""
     found: list[Problem] = []
     bound = {fleet.vpg_id for fleet in scenario.fleets}
+    count = expected_messages(scenario.fleets, scenario.events, scenario.start_us, scenario.end_us)
+    if count > MESSAGES_SLOW:
+        values: dict[str, object] = {
+            "value": f"{count:,}",
+            "minutes": count // (60 * MESSAGES_PER_S),
+        }
+        found.append(Problem(code="VPG1604", path="fleets", values=values))
     for index, vpg in enumerate(scenario.vpgs):
         path = f"vpgs[{index}]"
         if vpg.id not in bound:
             found.append(Problem(code="VPG1290", path=path, values={"value": vpg.id}))
         found += _assumed(scenario, vpg, path) + _unknown(scenario, vpg, path, catalogue)
+        found += _contradicted(scenario, vpg, path)
     attached = {
         name
         for event in scenario.events
@@ -36,11 +50,27 @@ def warnings(scenario: model.Scenario, catalogue: Catalogue) -> list[Problem]:
         for name in event.fleets
     }
     for index, fleet in enumerate(scenario.fleets):
-        idle = not fleet.traffic and fleet.session.attach != "at_start"
+        meant = fleet.status in SILENT_BY_MEANING
+        idle = not meant and not fleet.traffic and fleet.session.attach != "at_start"
         if idle and fleet.name not in attached:
             found.append(
                 Problem(code="VPG1295", path=f"fleets[{index}]", values={"value": fleet.name})
             )
+    return found
+
+
+def _contradicted(scenario: model.Scenario, vpg: model.Vpg, path: str) -> list[Problem]:
+    """Return what is allowed together but hardly meant."""
+    found: list[Problem] = []
+    if scenario.assumptions.a03_above_rate == "reset" and vpg.limiter.above == "queue":
+        found.append(Problem(code="VPG1607", path=f"{path}.limiter.above"))
+    delay_us, timeout_us = vpg.upstream.delay_us, vpg.upstream.timeout_us
+    if delay_us > timeout_us:
+        values = {
+            "value": plain(Decimal(delay_us) / 1000),
+            "most": plain(Decimal(timeout_us) / 1000),
+        }
+        found.append(Problem(code="VPG1608", path=f"{path}.upstream.delay_ms", values=values))
     return found
 
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from scenarios import checks, model
+from scenarios import checks, model, workload
 from scenarios.build_events import EventBuilder, Placed
 from scenarios.build_fleets import build_fleet
 from scenarios.build_vpgs import build_vpg
 from scenarios.context import Context
 from scenarios.overrides import apply_overrides, variant_names
 from scenarios.places import Composer, Node
-from scenarios.problems import from_validation
+from scenarios.problems import first_of, from_validation
 from scenarios.reading import SCENARIO_BYTES_MAX, decode, fail, read_bytes
 from scenarios.schema import (
     OBJECTIVES,
@@ -75,7 +75,7 @@ def load_scenario(
     except RecursionError:  # A bound of ours is wrong, but the person still gets an answer.
         raise fail("VPG1240", root.place, most=0) from None
     if context.problems or scenario is None:
-        raise InputError(_sorted(context.problems))
+        raise InputError(first_of(_sorted(context.problems)))
     return scenario
 
 
@@ -170,7 +170,13 @@ def _build(
     events = _events(parts, built_vpgs, [fleet for fleet, _ in fleets], context)
     _cross(data, parts, fleets, events, context)
     filled = checks.replay(built_vpgs, events, context)
-    checks.check_catalogue(vpgs_at, zip(filled, (path for _, path in events), strict=True), context)
+    happenings = list(zip(filled, (path for _, path in events), strict=True))
+    checks.check_catalogue(vpgs_at, happenings, context)
+    built_fleets = [fleet for fleet, _ in fleets]
+    workload.check_work(built_fleets, happenings, context)
+    if file is not None:
+        chosen = build_assumptions(file.assumptions)
+        workload.check_limiters(vpgs_at, built_fleets, happenings, chosen, context)
     if file is None or context.problems or context.start_us is None or context.end_us is None:
         return None
     return model.Scenario(
@@ -180,7 +186,7 @@ def _build(
         end_us=context.end_us,
         seed=file.seed,
         vpgs=tuple(built_vpgs),
-        fleets=tuple(fleet for fleet, _ in fleets),
+        fleets=tuple(built_fleets),
         events=tuple(filled),
         objectives=tuple(build_objective(part) for _, part in parts.objectives),
         assumptions=build_assumptions(file.assumptions),

@@ -50,7 +50,7 @@ def apply_overrides(
             continue
         node, found = _value(value, place, path.strip())
         problems += found
-        if node is None:
+        if node is None or found:
             continue
         problems += _put(root, path.strip(), node, place)
         applied.append(f"--set {path.strip()}={value.strip()}")

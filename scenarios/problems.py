@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
-from scenarios.places import path_text, shorten
+from scenarios.places import PROBLEMS_MAX, path_text, shorten
 from vpg.errors import Problem
 
 if TYPE_CHECKING:
@@ -82,6 +82,15 @@ def listed(names: Iterable[object]) -> str:
     most = 20
     texts = [str(name) for name in names]
     return ", ".join(texts[:most]) + (" …" if len(texts) > most else "")
+
+
+def first_of(problems: list[Problem]) -> list[Problem]:
+    """Return ``problems``, or the first ``PROBLEMS_MAX`` and one that counts the others."""
+    more = len(problems) - PROBLEMS_MAX
+    if more <= 0:
+        return problems
+    values = {"more": more, "most": PROBLEMS_MAX}
+    return [*problems[:PROBLEMS_MAX], Problem(code="VPG1605", values=values)]
 
 
 def _split(loc: Sequence[str | int]) -> tuple[Path, Path]:
@@ -174,6 +183,8 @@ def from_validation(error: ValidationError, node: Node, root: type[BaseModel]) -
             code = "VPG1201"
         elif kind.startswith("VPG"):
             code = kind
+        elif kind == "string_pattern_mismatch" and str(detail.get("ctx", {})).count("^[^"):
+            code = "VPG1606"  # Titles and file names: anything but control characters.
         else:
             code = _CODES.get(kind, "VPG1221")
         values = _values(detail, loc, root)

@@ -61,6 +61,7 @@ _SIZES: dict[str, dict[str, Decimal]] = {
     "%": {"%": Decimal(1), "％": Decimal(1), "percent": Decimal(1)},
     "kbps": {"kbps": Decimal(1), "mbps": Decimal(1000), "bps": Decimal("0.001")},
 }
+_THOUSANDS = re.compile(r"\s*[0-9]{1,3}(,[0-9]{3}){1,4}(\.[0-9]{1,9})?\s*\D{0,9}")
 _WITH_UNIT = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([^\s0-9.]{1,8}?)s?\s*")
 
 
@@ -80,6 +81,15 @@ def plain(number: Decimal) -> str:
     """
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _without_commas(text: str) -> str:
+    """Return ``text`` without the commas between its thousands, if those are all it has.
+
+    >>> _without_commas("1,000"), _without_commas("1,5")
+    ('1000', '1,5')
+    """
+    return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
 
 
 def _meant(text: str, unit: str) -> str:
@@ -104,6 +114,7 @@ class Quantity:
     def read(self, value: object) -> Decimal | int:
         """Return ``value`` when it fits; raise the numbered error otherwise."""
         if isinstance(value, str):
+            value = _without_commas(value)
             hint = _meant(value, self.unit)
             code = "VPG1210" if hint else "VPG1209"
             raise PydanticCustomError(code, "number", {"unit": self.unit, "hint": hint})
@@ -153,6 +164,8 @@ def _quantity(unit: str, low: int | str, high: int | str, places: int = 0) -> Qu
 
 Seconds = Annotated[Decimal, _quantity("s", "0.000001", RUN_S_MAX, 6)]
 """A duration above zero, in seconds."""
+Wait = Annotated[Decimal, _quantity("s", "0.001", RUN_S_MAX, 6)]
+"""A time between things that happen again and again: a millisecond or more, in seconds."""
 SecondsOrZero = Annotated[Decimal, _quantity("s", 0, RUN_S_MAX, 6)]
 """A duration in seconds; zero is allowed."""
 Milliseconds = Annotated[Decimal, _quantity("ms", 0, RUN_S_MAX * 1000, 3)]

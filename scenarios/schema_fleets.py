@@ -18,6 +18,7 @@ from scenarios.schema_base import (
     Percent,
     Seconds,
     SecondsOrZero,
+    Wait,
     exactly_one,
 )
 from scenarios.schema_traffic import (
@@ -72,11 +73,11 @@ class SessionPart(Part):
     """Spread of the first attach (attach at_start)."""
     duration: DurationValue = "idle"
     """When a session ends by itself."""
-    keepalive_s: Seconds | None = None
+    keepalive_s: Wait | None = None
     """A keep-alive packet every so many seconds, as plain IP traffic; none when left out."""
     keepalive_bytes: Bytes = 64
     """Bytes of a keep-alive packet."""
-    reattach_every_s: Seconds | None = None
+    reattach_every_s: Wait | None = None
     """The device detaches and attaches again after this long in one session."""
     notice_s: SecondsOrZero | None = None
     """The device notices a lost session after this long; at its next attempt only when left out."""
@@ -85,7 +86,7 @@ class SessionPart(Part):
 class RetryStepPart(Part):
     """So many waits of one length."""
 
-    delay_s: Seconds
+    delay_s: Wait
     """Wait before the next try."""
     count: Count = 1
     """How many such waits."""
@@ -100,11 +101,11 @@ class RetryPart(Part):
     """Waits in order; the last one repeats, or all with ``cycle``."""
     cycle: bool | None = None
     """With ``steps``: start again behind the last wait."""
-    base_s: Seconds | None = None
+    base_s: Wait | None = None
     """Exponential: the first wait."""
     factor: Factor | None = None
     """Exponential: each wait is this much longer than the last (2 when left out)."""
-    cap_s: Seconds | None = None
+    cap_s: Wait | None = None
     """Exponential: the longest wait; needed with ``base_s``."""
     tries_max: CountOrZero | None = None
     """Most retries after the first try; without bound when left out."""

@@ -53,7 +53,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 def refuse(option: str, value: object, allowed: str) -> UsageError:
     """Return the error of an ``option`` whose ``value`` is not ``allowed``."""
-    values = {"option": option, "value": value, "allowed": allowed}
+    values = {"value": value, "allowed": allowed}
     return UsageError(Problem(code="VPG1352", path=option, values=values))
 
 

@@ -90,7 +90,7 @@ def test_json_is_yaml_too() -> None:
      ("0x10", 16_000_000), ("1.50", 1_500_000), ("1E+2", 100_000_000)],
 )  # fmt: skip
 def test_seconds_are_exact(written: str, us: int) -> None:
-    periodic = source("kind: periodic", f"every_s: {written}")
+    periodic = source("kind: periodic", f"every_s: {written}", "share_percent: 0.0001")
     assert isinstance(periodic, model.Periodic)
     assert periodic.every_us == us
 
@@ -98,7 +98,8 @@ def test_seconds_are_exact(written: str, us: int) -> None:
 @given(micro=st.integers(1, 34_560_000 * 10**6))
 def test_every_microsecond_survives_its_decimal_form(micro: int) -> None:
     seconds, rest = divmod(micro, SECOND_US)
-    periodic = source("kind: periodic", f"every_s: {seconds}.{rest:06d}")
+    every = f"every_s: {seconds}.{rest:06d}"
+    periodic = source("kind: periodic", every, "share_percent: 0.0001")
     assert isinstance(periodic, model.Periodic)
     assert periodic.every_us == micro
 
@@ -236,7 +237,7 @@ def test_own_policies() -> None:
 
 
 def test_exponential_growth_is_exact_and_bounded() -> None:
-    policy = fleet("retry: {base_s: 0.000001, factor: 1.01, cap_s: 34560000}").retry
+    policy = fleet("retry: {base_s: 0.001, factor: 1.01, cap_s: 34560000}").retry
     assert len(policy.steps) <= 1001
     assert policy.steps[-1] == (34_560_000 * SECOND_US, 1)
 

@@ -208,7 +208,7 @@ def test_the_document_and_the_csv_say_the_same() -> None:
     }
     text = bill_csv(bill)
     assert text.encode().startswith(b"\xef\xbb\xbfvpgId,")
-    assert text.count("\r\n") == text.count("\n") == 6
+    assert text.count("\r\n") == text.count("\n") == 7
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     assert [tuple(row.values()) for row in rows] == [
         ('a"b,c', "202604", "vif", "16.5", "1", "16.5"),
@@ -216,4 +216,7 @@ def test_the_document_and_the_csv_say_the_same() -> None:
         ("", "202604", "total_tax_excluded", "", "", "17"),
         ("", "202604", "consumption_tax", "", "", "2"),
         ("", "202604", "total_tax_included", "", "", "19"),
+        ("v", "202604", "incomplete: vpg_g", "", "", ""),
     ]
+    complete = bill_csv(bill_months(charges[:1], load_catalogue(), "monthly_total"))
+    assert "incomplete" not in complete

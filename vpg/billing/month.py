@@ -229,7 +229,9 @@ def bill_csv(bill: Bill) -> str:
 
     ``unitPrice`` and ``amount`` are yen, tax excluded, empty where there is no price; the totals
     are the rows ``total_tax_excluded``, ``consumption_tax`` and ``total_tax_included`` with an
-    empty ``vpgId``.
+    empty ``vpgId``. A month in which something used has no price ends with a row ``incomplete``
+    for each such thing: its ``vpgId`` and item (``incomplete: vpg_g``), so that nobody takes the
+    totals above for the whole.
     """
     text = io.StringIO()
     text.write("\ufeff")
@@ -248,4 +250,8 @@ def bill_csv(bill: Bill) -> str:
             ("total_tax_included", month.tax_included_yen),
         ):
             writer.writerow(("", month.month, name, "", "", yen))
+        for item in month.items:
+            if item.amount_micro_yen is None:
+                name = f"incomplete: {item.bill_item}"
+                writer.writerow((item.vpg_id, month.month, name, "", "", ""))
     return text.getvalue()

@@ -146,6 +146,9 @@ def command(
         @functools.wraps(function)
         def body(**values: Any) -> None:  # noqa: ANN401 - what typer parsed
             terminal = values.pop("ctx").obj
+            if values.get("out") == "":  # no name; as a path it would mean this directory
+                problem = {"option": "--out", "value": "", "example": "--out results"}
+                raise UsageError(Problem(code="VPG1030", values=problem))
             function(terminal, **{k: v for k, v in values.items() if k not in _COMMON})
 
         body.__dict__["__signature__"] = _signature({**context, **own, **_COMMON})

@@ -19,6 +19,7 @@ from vpg.cli.options import (
     VariantOption,
     WorkersOption,
     catalogue_files,
+    exclude,
     find_scenario,
 )
 from vpg.errors import ExitCode
@@ -65,8 +66,11 @@ def run(
     catalogue: CatalogueOption = None,
     seed: SeedOption = None,
     charts: Annotated[
-        Charts, typer.Option("--charts", help="Format of the charts; none is --no-charts.")
-    ] = "both",
+        Charts | None,
+        typer.Option(
+            "--charts", help="Format of the charts; none is --no-charts.  [default: both]"
+        ),
+    ] = None,
     no_charts: Annotated[
         bool, typer.Option("--no-charts", help="Draw no charts (saves about 3 s).")
     ] = False,
@@ -85,6 +89,7 @@ def run(
     from vpg.cli import replications, runner, stopping
     from vpg.cli.terminal import kept_in
 
+    exclude({"--charts": charts not in {None, "none"}, "--no-charts": no_charts})
     asked = replications.asked(replicate, until, workers)
     request = runner.Request(
         source=find_scenario(scenario),
@@ -92,7 +97,7 @@ def run(
         sets=(*(sets or ()), *(() if seed is None else (f"seed={seed}",))),
         catalogue_files=catalogue_files(catalogue),
         out=Path(out),
-        charts=() if no_charts else _FORMATS[charts],
+        charts=() if no_charts else _FORMATS[charts or "both"],
         lang=terminal.lang,
     )
     with stopping.asked_to_stop(terminal.word("stopping")) as stop:

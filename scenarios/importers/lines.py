@@ -3,7 +3,7 @@
 Owns: the twelve columns of ``…_line-d.csv`` and ``…_line-m_yyyymm.csv`` and what a status means for
 a simulation. Does not own: traffic (the list has none: an option says what an active line sends).
 
-* 未開通 is ``ready``: not opened yet; exists, does not attach.
+* 未開通 is ``terminated`` in a fleet ``…-unopened``: not opened yet, so no event can attach it.
 * 利用中 is ``active``: attaches and sends.
 * 中断中 is ``suspended``: still billed, silent; refused for good if it tried.
 * 解約済 is ``terminated``: does not attach.
@@ -46,7 +46,9 @@ COLUMNS = (
     "ends",
     "status",
 )
-STATUSES = {"未開通": "ready", "利用中": "active", "中断中": "suspended", "解約済": "terminated"}
+STATUSES = {"未開通": "unopened", "利用中": "active", "中断中": "suspended", "解約済": "terminated"}
+UNOPENED = "terminated"
+"""How a scenario says "unopened": ``ready`` lines would attach at an event for all fleets."""
 CARRIERS = {"docomo": "docomo", "Soft Bank": "softbank", "SoftBank": "softbank"}
 KINDS = {"データ": "data", "SMS": "sms", "音声": "voice"}
 _DATE, _PLAN, _CARRIER, _KIND, _STATUS = 0, 4, 5, 6, 11
@@ -122,7 +124,7 @@ def _scenario(groups: Counter[Group], listed: dt.date, options: LinesOptions, ta
             FleetOut(
                 name=f"{name_part(plan, 'noplan')}-{carrier}-{kind}-{status}",
                 lines=groups[plan, carrier, kind, status],
-                status=status,
+                status=UNOPENED if status == "unopened" else status,
                 attaches=active,
                 traffic=(report,) if active else (),
             )
@@ -136,8 +138,9 @@ def _scenario(groups: Counter[Group], listed: dt.date, options: LinesOptions, ta
         comments=(
             f"Made by `vpg import lines` from {tally.counts['rows_used']} rows; no line is named.",
             "Fleets: lines of one plan, carrier, SIM kind and status. Only active lines attach:",
-            "ready ones are not opened yet, suspended ones are billed but silent, terminated ones",
-            "are gone.",
+            "unopened ones (未開通) are written as terminated, so that no event attaches them",
+            "(a line_change to active opens them); suspended ones are billed but silent,",
+            "terminated ones are gone.",
             "The list says nothing about traffic: the reports are an assumption, change them.",
         ),
         fleets=tuple(fleets),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vpg.errors import Problem
 
 CATALOGUE = load_catalogue()
-STATUSES = {"未開通": "ready", "利用中": "active", "中断中": "suspended", "解約済": "terminated"}
+STATUSES = {"未開通": "unopened", "利用中": "active", "中断中": "suspended", "解約済": "terminated"}
 cells = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='",'), max_size=8)
 ZONES = ("America/New_York", "Europe/London", "Australia/Lord_Howe", "Asia/Tokyo", "UTC")
 

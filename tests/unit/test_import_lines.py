@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scenarios.doubts import warnings
 from scenarios.importers.lines import import_lines
 from scenarios.importers.options import LinesOptions
+from scenarios.workload import SILENT
 from tests.support_import import LINE_HEADER, check_counts, line_row, loaded, told
+from vpg.catalogue.load import load_catalogue
 from vpg.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,12 +52,15 @@ def test_each_status_becomes_what_it_means(tmp_path: Path) -> None:
         "IOT-1GB-docomo-data-suspended": (1, "suspended"),
         "IOT-1GB-docomo-data-terminated": (1, "terminated"),
         "IOT-1GB-softbank-sms-active": (1, "active"),
-        "noplan-docomo-data-ready": (1, "ready"),
+        "noplan-docomo-data-unopened": (1, "terminated"),
     }
     for fleet in fleets.values():
         active = fleet.status == "active"
         assert (fleet.session.attach == "on_report") == active
         assert bool(fleet.traffic) == active
+    # What the list says is silent needs no warning, and no event for all fleets attaches it.
+    assert warnings(scenario, load_catalogue()) == []
+    assert {fleet.status for fleet in fleets.values()} <= SILENT | {"active"}
 
 
 def test_no_phone_number_or_serial_reaches_the_scenario_or_a_message() -> None:

@@ -21,7 +21,7 @@ from scenarios.build_events import EventBuilder, Placed
 from scenarios.build_fleets import build_fleet
 from scenarios.build_vpgs import build_vpg
 from scenarios.context import Context
-from scenarios.overrides import apply_overrides, variant_names
+from scenarios.overrides import apply_overrides, name_overrides, variant_names
 from scenarios.places import Composer, Node
 from scenarios.problems import first_of, from_validation
 from scenarios.reading import SCENARIO_BYTES_MAX, decode, fail, read_bytes
@@ -75,7 +75,8 @@ def load_scenario(
     except RecursionError:  # A bound of ours is wrong, but the person still gets an answer.
         raise fail("VPG1240", root.place, most=0) from None
     if context.problems or scenario is None:
-        raise InputError(first_of(_sorted(context.problems)))
+        told = name_overrides(root, variant or "", _sorted(context.problems))
+        raise InputError(first_of(told))
     return scenario
 
 

@@ -10,6 +10,7 @@ order. Does not own: which keys are allowed (``schema``).
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from scenarios.places import Composer, Node, shorten
@@ -17,7 +18,7 @@ from scenarios.problems import closest, listed
 from vpg.errors import InputError, Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 STEPS_MAX = 20
 
@@ -55,6 +56,46 @@ def apply_overrides(
         problems += _put(root, path.strip(), node, place)
         applied.append(f"--set {path.strip()}={value.strip()}")
     return tuple(applied), problems
+
+
+def name_overrides(root: Node, variant: str, problems: Sequence[Problem]) -> list[Problem]:
+    """Return ``problems``; the path of each that an override brings in also names it.
+
+    ``fleets[0].lines`` becomes ``fleets[0].lines (overrides.more, variants.peak)``.
+    """
+    overrides = root.value.get("overrides")
+    patches = overrides.value if overrides and isinstance(overrides.value, dict) else {}
+    names = {place: name for name, patch in patches.items() for place in _places(patch)}
+    chosen = _chosen(root, variant)
+    named = []
+    for problem in problems:
+        name = names.get(problem.place) if problem.place is not None else None
+        if name is None or problem.path.startswith("overrides"):
+            named.append(problem)
+            continue
+        origin = f"overrides.{name}" + (f", variants.{variant}" if name in chosen else "")
+        path = f"{problem.path} ({origin})".lstrip()
+        named.append(dataclasses.replace(problem, path=path))
+    return named
+
+
+def _places(node: Node) -> Iterator[Place]:
+    """Yield the place of everything inside ``node``."""
+    yield from node.keys.values()
+    if isinstance(node.value, dict | list):
+        inside = node.value.values() if isinstance(node.value, dict) else node.value
+        for child in inside:
+            yield child.place
+            yield from _places(child)
+
+
+def _chosen(root: Node, variant: str) -> frozenset[str]:
+    """Return the overrides that ``variant`` applies."""
+    if variant not in variant_names(root):
+        return frozenset()
+    items = root.value["variants"].value[variant].value
+    rows = items if isinstance(items, list) else ()
+    return frozenset(item.value for item in rows if isinstance(item.value, str))
 
 
 def _value(text: str, place: Place, path: str) -> tuple[Node | None, list[Problem]]:

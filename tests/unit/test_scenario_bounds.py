@@ -223,3 +223,12 @@ def test_thousands_are_written_without_commas() -> None:
 def test_a_title_may_have_any_visible_character() -> None:
     (problem,) = problems(text(("name: case", 'name: case\ntitle: "a\\tb"')))
     assert problem.code == "VPG1606"
+
+
+def test_a_mistake_of_an_override_names_it_and_its_variant() -> None:
+    tail = "overrides: {more: {fleets.meters.lines: -1}}\nvariants: {peak: [more], calm: []}\n"
+    (problem,) = problems(text(tail=tail), variant="peak")
+    assert problem.path == "fleets[0].lines (overrides.more, variants.peak)"
+    assert meant(text(tail=tail), variant="calm")
+    (mistake,) = problems(text(tail="overrides: {more: {fleets.nobody.lines: 1}}\n"))
+    assert mistake.path == "fleets.nobody.lines (overrides.more)"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reports.document import Advice
+from reports.losses import lost_messages, no_session
 from reports.series import fleet_lines, lines_bound
 from scenarios.model import MILLION, Burst, Periodic
 from vpg.billing.money import yen_text
@@ -115,6 +116,8 @@ def advise(case: Case) -> list[Advice]:
         _ramp_attach,
         _ramp_setup,
         _retries,
+        no_session,
+        lost_messages,
         _sizes,
         _pending,
         _ghosts,
@@ -469,6 +472,8 @@ def _for_lines(case: Case, lines: int) -> list[Advice]:
 def _smaller(case: Case, lines: int, rate_per_s: int) -> list[Advice]:
     if not case.tries():
         return []  # nothing was sent: that no limit refused anything says nothing
+    if case.totals.messages_lost:
+        return []  # what lost them comes first
     clears = _clearing(case, lines, rate_per_s)
     now = _price(case, case.config.size)
     price = _price(case, clears[0]) if clears else None

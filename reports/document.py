@@ -20,6 +20,7 @@ Verdict = Literal["holds", "fails", "no_objectives", "partial"]
 """``partial``: the run did not reach its end, so its objectives are not judged."""
 LimitName = Literal["line_cap", "session_setup", "request_rate", "upstream"]
 Binding = Literal["line_cap", "session_setup", "request_rate", "upstream", "none"]
+LossKind = Literal["lost_tries", "lost_deadline", "lost_buffer", "lost_cancelled"]
 AdviceKind = Literal[
     "spread_reports",
     "spread_minute",
@@ -34,6 +35,11 @@ AdviceKind = Literal[
     "ramp_setup",
     "ghost_slots",
     "assigned_above_cap",
+    "no_session",
+    "lost_tries",
+    "lost_deadline",
+    "lost_buffer",
+    "lost_cancelled",
     "pending_messages",
     "upstream_failures",
     "mirror_dropped",
@@ -206,6 +212,13 @@ class SizeUse(Part, frozen=True, kw_only=True):
     limits: list[LimitUse]
 
 
+class Loss(Part, frozen=True, kw_only=True):
+    """Messages that were lost in one way."""
+
+    kind: LossKind
+    messages: int
+
+
 class VpgFindings(Part, frozen=True, kw_only=True):
     """What bound one VPG."""
 
@@ -218,6 +231,8 @@ class VpgFindings(Part, frozen=True, kw_only=True):
     uncapped_types: list[str] = []
     """Types it had whose limits the catalogue does not know: nothing says whether it fits."""
     worst_minute: WorstMinute | None
+    losses: list[Loss] = []
+    """What lost messages, the most first; a limit need not have refused anything."""
 
 
 class Advice(Part, frozen=True, kw_only=True):

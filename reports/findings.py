@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reports.advice import Case, advise
 from reports.document import Findings, LimitUse, SizeUse, VpgFindings, WorstMinute
+from reports.losses import losses
 from reports.series import config_at, configs
 from vpg.rating.totals import totals as add_up
 from vpg.timebase import iso_jst
@@ -56,6 +57,7 @@ def findings(
             sizes=sizes,
             uncapped_types=_uncapped(sizes),
             worst_minute=None if worst is None else _minute(worst, known),
+            losses=losses(own),
         )
         found.append(one)
         at_us = result.ended_at_us - 1 if worst is None else worst.minute_start_us

@@ -68,6 +68,8 @@ def summary_document(
     """Return the summary of ``result``; ``totals`` and ``findings`` are computed unless given."""
     totals = add_up(result.rows, result.delays) if totals is None else totals
     found = find(scenario, catalogue, result, totals) if findings is None else findings
+    if not all(objective.met for objective in objectives):
+        found = _without_smaller(found)
     parts = [_objective(one) for one in objectives]
     return Summary(
         scenario=scenario.name,
@@ -96,6 +98,12 @@ def summary_document(
         digest=digest(result.rows),
         charges_digest=charges_digest(charges),
     )
+
+
+def _without_smaller(found: Findings) -> Findings:
+    """Return ``found`` without the advice to take less: a promise is not kept as it is."""
+    kept = [advice for advice in found.advice if advice.kind != "smaller_size"]
+    return msgspec.structs.replace(found, advice=kept)
 
 
 def encode(document: Summary) -> bytes:

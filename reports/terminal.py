@@ -205,6 +205,16 @@ class _Page:
         binding = [one for one in found.vpgs if one.binding != "none"]
         if not binding:
             self._item(self._say("summary.binding_none"))
+        losing = [one for one in found.vpgs if one.losses and one.binding == "none"]
+        for one in losing[:_VPGS_MAX]:
+            causes = [
+                self._say("summary.loss", cause=label("loss", loss.kind, self._lang),
+                          count=f"{loss.messages:,}")
+                for loss in one.losses
+            ]  # fmt: skip
+            lost = counted(sum(loss.messages for loss in one.losses))
+            vpg, names = plain(one.vpg_id), self._names(causes)
+            self._item(self._say("summary.lost_all_the_same", vpg=vpg, lost=lost, causes=names))
         for one in sorted(binding, key=lambda v: v.vpg_id != found.vpg_id)[:_VPGS_MAX]:
             use = next(use for use in one.limits if use.limit == one.binding)
             self._item(

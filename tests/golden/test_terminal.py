@@ -201,3 +201,16 @@ def test_a_large_fleet_of_vpgs_is_cut_with_a_note() -> None:
     assert "8 more VPGs are in summary.json." in text
     assert "vpg-11" in text
     assert "vpg-12" not in text
+
+
+def test_what_lost_messages_is_told_where_no_limit_refused() -> None:
+    gateway = SyntheticGateway(
+        vpg=vpg(),
+        minutes={0: Minute(attempts=100, no_session=20, lines=100)},
+        row={"messages_offered": 100, "lost_tries": 17, "lost_buffer": 3},
+    )
+    out = io.StringIO()
+    console = Console(file=out, width=200, color_system=None)
+    print_summary(console, summary_of([gateway], hours=1), "en")
+    told = "no limit refused anything, yet 20 messages were lost: given up after the last try 17, "
+    assert told in out.getvalue()

@@ -15,7 +15,16 @@ from reports.document import Advice, AdviceKind, Findings
 from reports.findings import findings
 from reports.terminal import advice_text
 from reports.texts import table
-from scenarios.model import Assumptions, Burst, Growth, Recreate, RetryPolicy, Scenario
+from scenarios.model import (
+    Assumptions,
+    Burst,
+    ForcedCut,
+    Growth,
+    PowerCut,
+    Recreate,
+    RetryPolicy,
+    Scenario,
+)
 from tests.support_reports import (
     NO_BYTES,
     START_US,
@@ -279,6 +288,46 @@ def test_a_notable_share_of_pending_messages_is_told() -> None:
     assert "pending_messages" in kinds(waiting(200, messages_offered=1_000_000))
     assert "pending_messages" not in kinds(waiting(199, messages_offered=1_000_000))
     assert "pending_messages" not in kinds(waiting(0))
+
+
+def test_each_way_of_losing_messages_is_told_with_its_count_and_remedy() -> None:
+    lost = {"lost_tries": 60, "lost_deadline": 5, "lost_buffer": 20, "lost_cancelled": 15}
+    row = {"messages_offered": 1_000, "no_session_beam": 83, **lost}
+    gateway = Gateway(vpg=vpg(size="large"), minutes={0: Minute(attempts=900)}, row=row)
+    cut = ForcedCut(at_us=START_US, fleets=("meters-tokyo",))
+    off = PowerCut(at_us=START_US, until_us=START_US + 1, fleets=("meters-tokyo",))
+    report = found([gateway], 1, events=(cut, off))
+    assert [(one.kind, one.messages) for one in report.vpgs[0].losses] == [
+        ("lost_tries", 60),
+        ("lost_buffer", 20),
+        ("lost_cancelled", 15),
+        ("lost_deadline", 5),
+    ]
+    assert {one.kind: one.figures["lost"] for one in report.advice if one.kind in lost} == lost
+    assert advice(report, "no_session").figures == {
+        "attempts": 83,
+        "share_ppm": 92_222,
+        "events": "forced_cut",
+        "fleet": "meters-tokyo",
+        "policy": "none",
+    }
+    assert advice(report, "lost_tries").figures["sessionless"] == 83
+    assert advice(report, "lost_cancelled").figures["events"] == "power_cut"
+    assert "smaller_size" not in kinds(report)
+    for one in report.advice:
+        assert advice_text(one, "en")
+        assert advice_text(one, "ja")
+
+
+def test_tries_without_a_session_that_cost_nothing_are_told_from_a_share_on() -> None:
+    def sessionless(count: int) -> Findings:
+        gateway = Gateway(
+            vpg=vpg(), minutes={0: Minute(attempts=1_000)}, row={"no_session_beam": count}
+        )
+        return found([gateway], 1, fleets=(fleet(retry=RETRY),))
+
+    assert advice(sessionless(10), "no_session").figures["events"] == "A-16"
+    assert "no_session" not in kinds(sessionless(9))
 
 
 # ---- a VPG that changes --------------------------------------------------------------------------

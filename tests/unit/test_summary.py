@@ -135,3 +135,11 @@ def test_the_document_cannot_be_changed(document: Summary) -> None:
     with pytest.raises(AttributeError):
         document.attempts = 0  # type: ignore[misc]
     assert msgspec.structs.replace(document, attempts=0).attempts == 0
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_a_smaller_vpg_is_never_advised_when_an_objective_failed(met: bool) -> None:
+    gateway = quiet(size="large", hours=1)
+    document = summary_of([gateway], hours=1, objectives=[judged_as(met=met)])
+    advised = {advice.kind for advice in document.findings.advice}
+    assert ("smaller_size" in advised) == met

@@ -112,6 +112,7 @@ def advise(case: Case) -> list[Advice]:
     """Return every piece of advice that the figures of ``case`` call for, causes before sizes."""
     found: list[Advice] = []
     for rule in (
+        _burst,
         _spread,
         _ramp_attach,
         _ramp_setup,
@@ -197,7 +198,7 @@ def _meet(one: tuple[int, int | None], other: tuple[int, int | None]) -> bool:
 
 def _spread(case: Case) -> list[Advice]:
     rate, worst = case.config.rate_per_s, case.throttled_minute()
-    if not case.refused("request_rate") or rate is None or worst is None:
+    if not case.refused("request_rate") or rate is None or worst is None or _burst(case):
         return []
     requests, now_us, every_us = _together(case)
     uniform, beta34 = spread_us(requests, rate)
@@ -241,9 +242,22 @@ def _cost(case: Case) -> int:
     return case.cost("beam") if case.totals.attempts_beam else 1
 
 
+def _burst(case: Case) -> list[Advice]:
+    """Tell of a bucket that never holds what one request costs: no size, no spread mends that."""
+    limiter, cost = case.vpg.limiter, _cost(case)
+    burst = limiter.burst_requests
+    if limiter.kind != "token_bucket" or burst is None or burst >= cost:
+        return []
+    if not case.refused("request_rate"):
+        return []
+    return [case.say("burst_below_cost", "measured", burst=burst, cost=cost)]
+
+
 def _retries(case: Case) -> list[Advice]:
     own, rate = case.totals, case.config.rate_per_s
     if rate is None or not (own.throttled_limited or own.failed_upstream_limited):
+        return []
+    if _burst(case):
         return []
     tries = case.tries()
     retries = max(0, tries - own.messages_offered - own.pending_start)
@@ -296,6 +310,8 @@ def _ramp_attach(case: Case) -> list[Advice]:
     """
     rate, worst = case.config.rate_per_s, case.found.worst_minute
     if rate is None or worst is None or not case.room_for_all() or not _is_attach_storm(case):
+        return []
+    if _burst(case):
         return []
     return [
         case.say(
@@ -369,6 +385,8 @@ def _sizes(case: Case) -> list[Advice]:
     if not lines_use.refused and not rate_use.refused:
         return _smaller(case, lines, rate)
     lines, rate = (lines if lines_use.refused else 0), (rate if rate_use.refused else 0)
+    if _burst(case):
+        return _for_lines(case, lines)
     clears = _clearing(case, lines, rate)
     if clears:
         larger = _above_present(case, clears)

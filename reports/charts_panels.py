@@ -80,8 +80,10 @@ def requests(page: Page, series: Sequence[VpgSeries]) -> Figure:
         ]
         _bars(peak, one, [0] * one.bins, under, colour=ax.BLUE)
         if under != list(one.rate_peak_per_s):
-            over = text("chart.over_limit", page.lang)
-            _bars(peak, one, under, one.rate_peak_per_s, colour=ax.RED, name=over)
+            queued = vpg.limiter.above == "queue"
+            over = text("chart.queued" if queued else "chart.over_limit", page.lang)
+            colour = ax.ORANGE if queued else ax.RED
+            _bars(peak, one, under, one.rate_peak_per_s, colour=colour, name=over)
         ax.limit_line(peak, one.edges_us(), one.rate_limit, "chart.limit_rate", page.lang)
         tops = [*one.rate_peak_per_s, *(x for x in one.rate_limit if x is not None), 1]
         peak.set_ylim(0, max(tops) * _ROOM)

@@ -25,6 +25,7 @@ AdviceKind = Literal[
     "spread_reports",
     "spread_minute",
     "load_above_rate",
+    "burst_below_cost",
     "larger_size",
     "larger_for_lines",
     "split_vpgs",
@@ -187,7 +188,7 @@ class LimitUse(Part, frozen=True, kw_only=True):
 
 
 class WorstMinute(Part, frozen=True, kw_only=True):
-    """The minute with most refusals, else the busiest one."""
+    """The minute with most throttled, then refused attaches, else with the busiest second."""
 
     start_us: int
     start: str

@@ -186,11 +186,16 @@ def _severity(found: VpgFindings) -> tuple[int, int]:
 
 
 def _worst(minutes: Sequence[MinuteRow]) -> MinuteRow | None:
-    """Return the minute with most refusals, then requests, then attaches; the first of equals."""
+    """Return the minute with most throttled, then refused attaches, then the busiest second.
+
+    Of equals the one with most requests, then attaches; then the first.
+    """
     return max(
         minutes,
         key=lambda m: (
-            m.throttled + m.sessions_refused,
+            m.throttled,
+            m.sessions_refused,
+            m.rate_peak_per_s,
             m.attempts,
             m.attach_attempts,
             -m.minute_start_us,

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from reports import charts_axes, charts_panels, fonts
 from reports.charts import NAMES, SHOWN_MAX, draw_charts, worst_vpgs
 from reports.series import vpg_series
-from scenarios.model import Assumptions, Recreate
+from scenarios.model import Assumptions, Limiter, Recreate
 from tests.support import ROOT
 from tests.support_reports import (
     START_US,
@@ -307,3 +307,23 @@ def test_a_missing_glyph_would_be_a_warning_and_so_an_error(tmp_path: Path) -> N
         figure.text(0.5, 0.5, chr(0x13000) + chr(0x1F9FF) + chr(0x1E900))
         with pytest.warns(UserWarning, match="missing from font"):
             charts_axes.save(figure, tmp_path, "x", ("png",))
+
+
+@pytest.mark.parametrize(
+    ("above", "told", "not_told"),
+    [("queue", "above the limit: queued", "above the limit"),
+     ("reject", "above the limit", "above the limit: queued")],
+)  # fmt: skip
+def test_what_a_queueing_limiter_holds_back_is_not_told_as_refused(
+    above: Literal["queue", "reject"], told: str, not_told: str
+) -> None:
+    gateways = [meters(hours=1, limiter=Limiter(above=above))]
+    meant = scenario(gateways, 1)
+    result = run(meant, gateways)
+    page = charts_panels.Page(
+        scenario=meant, catalogue=CATALOGUE, result=result, lang="en", vpgs=meant.vpgs, notes=()
+    )
+    series = [vpg_series(meant, CATALOGUE, result, one) for one in meant.vpgs]
+    said = texts_of(charts_panels.requests(page, series))
+    assert told in said
+    assert not_told not in said

@@ -20,6 +20,7 @@ from scenarios.model import (
     Burst,
     ForcedCut,
     Growth,
+    Limiter,
     PowerCut,
     Recreate,
     RetryPolicy,
@@ -90,6 +91,39 @@ def test_the_worst_minute_is_the_first_with_most_refusals() -> None:
     assert worst.start == iso_jst(START_US)
     assert (worst.attempts, worst.throttled, worst.rate_peak_per_s) == (1000, 970, 1000)
     assert (worst.rate_per_s, worst.lines_max) == (30, 1000)
+
+
+def test_throttled_requests_then_refused_attaches_then_the_busiest_second_make_a_minute_worst() -> (
+    None
+):
+    def worst(*minutes: Minute) -> int:
+        (one,) = found([Gateway(vpg=vpg(), minutes=dict(enumerate(minutes)))], 1).vpgs
+        assert one.worst_minute is not None
+        return (one.worst_minute.start_us - START_US) // MINUTE_US
+
+    steady = Minute(attempts=500, peak_per_s=9)
+    queued = Minute(attempts=300, peak_per_s=300)
+    crowd = Minute(attempts=1, peak_per_s=1, attach=50, refused=50)
+    throttled = Minute(attempts=2, peak_per_s=1, throttled=1)
+    assert worst(steady, queued) == 1
+    assert worst(steady, queued, crowd) == 2
+    assert worst(steady, queued, crowd, throttled) == 3
+
+
+@pytest.mark.parametrize("burst", [None, 1, 2])
+def test_no_size_and_no_spread_helps_a_bucket_below_the_cost_of_a_request(
+    burst: int | None,
+) -> None:
+    both = Assumptions(a06_beam_legs="both")
+    gateway = meters(lines=60, limiter=Limiter(burst_requests=burst))
+    report = found([gateway], assumptions=both, fleets=(fleet(lines=60),))
+    sizes = {"larger_size", "split_vpgs", "spread_reports", "spread_minute", "retry_jitter"}
+    if burst == 1:
+        assert advice(report, "burst_below_cost").figures == {"burst": 1, "cost": 2}
+        assert not kinds(report) & sizes
+    else:
+        assert "burst_below_cost" not in kinds(report)
+        assert kinds(report) & sizes
 
 
 def test_without_refusals_the_worst_minute_is_the_busiest() -> None:

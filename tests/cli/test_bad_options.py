@@ -35,6 +35,12 @@ CASES: dict[str, tuple[tuple[str, ...], ExitCode, str]] = {
     "language": ((*RUN, "--lang", "fr"), USAGE, "VPG1013"),
     "chart format": ((*RUN, "--charts", "pgn"), USAGE, "VPG1013"),
     "seed in words": ((*RUN, "--seed", "one"), USAGE, "VPG1017"),
+    "lines with a comma": (
+        ("import", "demand", "x.csv", "--tz", "Asia/Tokyo", "--lines", "1,000"),
+        USAGE,
+        "VPG1034",
+    ),
+    "a window in words": (("arrivals", "smallest", "--from-s", "noon"), USAGE, "VPG1033"),
     "negative seed": ((*RUN, "--seed=-1"), USAGE, "VPG1017"),
     "huge seed": ((*RUN, "--seed", "9" * 30), USAGE, "VPG1017"),
     "fractional seed": ((*RUN, "--seed", "1.5"), USAGE, "VPG1017"),

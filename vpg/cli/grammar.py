@@ -244,7 +244,12 @@ def _bad_value(complaint: Exception) -> Problem:
         return Problem(code="VPG1013", values={**values, "hint": closest(given, names)})
     if getattr(kind, "annotation", None) is int:
         low, high = getattr(param, "min", None), getattr(param, "max", None)
-        values = {"option": option, "value": given, "low": _or_dash(low), "high": _or_dash(high)}
+        if low is None:
+            return Problem(code="VPG1034", values={"option": option, "value": given})
+        if high is None:
+            values = {"option": option, "value": given, "low": low}
+            return Problem(code="VPG1033", values=values)
+        values = {"option": option, "value": given, "low": low, "high": high}
         return Problem(code="VPG1017", values=values)
     return Problem(code="VPG1019", values={"text": f"{option}: {complaint}"})
 
@@ -255,7 +260,3 @@ def _given(complaint: Exception) -> str:
         return str(errors()[0].get("input", ""))
     found = re.search(r"'([^']*)'", str(complaint))
     return found[1] if found else ""
-
-
-def _or_dash(bound: object) -> str:
-    return "" if bound is None else str(bound)

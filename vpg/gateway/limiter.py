@@ -1,4 +1,4 @@
-"""The request limiter of a VPG: the one core that simulator and live service share.
+"""The request limiter of a VPG: the one core for the simulator and for any live service.
 
 Owns: when an attempt may pass (token bucket, fixed window; refusing or queueing) and how long to
 wait. Does not own: which limit a VPG has (``vpg.catalogue``), what an attempt costs (A-06) or what

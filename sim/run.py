@@ -18,10 +18,12 @@ from vpg.rating.totals import conservation
 from vpg.results import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from scenarios.model import Scenario
+    from sim.plane.protocol import Plane
     from vpg.catalogue.model import Catalogue
+    from vpg.rating.hourly import HourlyRow
 
 __all__ = ["BrokenRunError", "Progress", "simulate"]
 
@@ -47,8 +49,8 @@ def simulate(
 
     ``progress`` is called at least once a simulated minute; when ``stop`` returns true the run ends
     there and its result is marked partial. Same scenario, seed and replication: same result,
-    whenever and wherever. Raises ``BrokenRunError`` when a conservation identity does not hold (a
-    bug of ours).
+    whenever and wherever. Raises ``BrokenRunError`` when a conservation identity or Little's law
+    does not hold (a bug of ours).
     """
     plane = ReferencePlane(scenario=scenario, replication=replication)
     control = Control(scenario=scenario, catalogue=catalogue, plane=plane)
@@ -71,7 +73,18 @@ def simulate(
         ended_at_us=reached_us,
         why_partial="interrupted" if partial else "",
     )
-    broken = conservation(rows)
+    broken = [*conservation(rows), *_against_little(plane, rows)]
     if broken:
         raise BrokenRunError("; ".join(broken), result)
     return result
+
+
+def _against_little(plane: Plane, rows: Iterable[HourlyRow]) -> Iterator[str]:
+    """Yield the VPGs whose open messages over time are not the sum of what each was open."""
+    for vpg_id in dict.fromkeys(row.vpg_id for row in rows):
+        found = plane.little(vpg_id)
+        if found.area_message_us != found.sojourn_message_us:
+            yield (
+                f"{vpg_id}: Little's law: {found.area_message_us} message µs by their number"
+                f" != {found.sojourn_message_us} by their times"
+            )

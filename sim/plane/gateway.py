@@ -64,6 +64,10 @@ class Gateway:
         """Ghosts whose line has a newer session (A-17 not_replaced)."""
         self.orphan_epoch = 0
         self.pending = 0
+        self._pending_since_us = now_us
+        self._area_message_us = 0
+        self.sojourn_message_us = 0
+        """How long messages that are over were open, added up."""
         self.tally = Tally()
         self.minutes: list[MinuteRow] = []
         self.idle_timeout_us = assumptions.a16_idle_timeout_us
@@ -117,6 +121,18 @@ class Gateway:
                 )
             else:
                 bucket.a, bucket.b = limiter.bucket_full(self.burst), now_us
+
+    # ---- open messages -------------------------------------------------------------------------
+
+    def count_pending(self, change: int, now_us: int) -> None:
+        """Count ``change`` more open messages from now on."""
+        self._area_message_us += self.pending * (now_us - self._pending_since_us)
+        self._pending_since_us = now_us
+        self.pending += change
+
+    def area_message_us(self, now_us: int) -> int:
+        """Return the number of open messages, added up over the time until now."""
+        return self._area_message_us + self.pending * (now_us - self._pending_since_us)
 
     # ---- the clock of seconds and minutes -----------------------------------------------------
 

@@ -132,7 +132,7 @@ class Line(SessionSide):
 
     def _open(self, message: Message) -> None:
         self.undecided[message] = None
-        self.gateway.pending += 1
+        self.gateway.count_pending(1, self.clock.now)
 
     def _has_buffer(self) -> bool:
         return len(self.parked) + len(self.queue) < self.fleet.fleet.buffer_messages
@@ -300,7 +300,9 @@ class Line(SessionSide):
         # The alarm knows the message: without this the two would keep each other alive.
         message.alarm = None
         del self.undecided[message]
-        self.gateway.pending -= 1
+        now_us = self.clock.now
+        self.gateway.count_pending(-1, now_us)
+        self.gateway.sojourn_message_us += now_us - message.created_us
 
     def _occupy(self) -> None:
         self.busy = True

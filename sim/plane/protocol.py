@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from scenarios.model import Event, Vpg
-    from sim.plane.flow import Flow
+    from sim.plane.flow import Flow, Little
     from vpg.catalogue.model import Limits
     from vpg.results import MinuteRow
 
@@ -42,6 +42,13 @@ class Plane(Protocol):
 
     def take_minutes(self, *, final: bool = False) -> list[MinuteRow]:
         """Return the minutes finished since the last call; ``final``: the running one too."""
+
+    def little(self, vpg_id: str) -> Little:
+        """Return Little's two counts from the creation of the VPG to now, exact integers.
+
+        They must come from different books: one from the number of open messages, the other from
+        the times of each message.
+        """
 
     @property
     def events(self) -> int:

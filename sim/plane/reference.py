@@ -14,7 +14,7 @@ from simpy.core import StopSimulation
 from scenarios import model
 from sim.plane.alarm import Alarm, Clock
 from sim.plane.fleet import FleetState
-from sim.plane.flow import Flow
+from sim.plane.flow import Flow, Little
 from sim.plane.gateway import Gateway
 from sim.plane.session import IDLE
 from sim.plane.tally import SERVICE_INDEX
@@ -145,6 +145,18 @@ class ReferencePlane:
         """Return the minutes finished since the last call; ``final``: the running one too."""
         gateways = self._gateways.values()
         return [row for gateway in gateways for row in gateway.take_minutes(final=final)]
+
+    def little(self, vpg_id: str) -> Little:
+        """Return Little's two counts from the creation of the VPG to now."""
+        gateway, now_us = self._gateways[vpg_id], self._now_us
+        fleets = [fleet for fleet in self._fleets.values() if fleet.gateway is gateway]
+        still_open_us = sum(
+            now_us - message.created_us
+            for fleet in fleets
+            for line in fleet.lines
+            for message in line.undecided
+        )
+        return Little(gateway.area_message_us(now_us), gateway.sojourn_message_us + still_open_us)
 
     # ---- events --------------------------------------------------------------------------------
 

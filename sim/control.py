@@ -17,7 +17,7 @@ from scenarios import model
 from sim.ledger import VpgLedger
 from sim.plane.alarm import Alarm, Clock
 from vpg.results import ControlNote
-from vpg.timebase import HOUR_US, MINUTE_US, hour_start
+from vpg.timebase import HOUR_US, hour_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 _DELETE, _TICK, _END, _CREATE, _BEGIN = 1, 2, 3, 4, 5
 _CLASS_SHIFT = 32
-_SLICE_US = MINUTE_US
-"""Longest piece of simulated time between two looks at progress and interruption."""
-_SLICE_EVENTS = 20_000
-"""Events after which pieces become shorter: about a fifth of a second of work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +53,7 @@ class Control:
         self._plane = plane
         self._clock = Clock(scenario.start_us)
         self._reached_us: int = scenario.start_us
-        self._slice_us = _SLICE_US
+        self._slice_us = plane.piece_us
         self._ledgers: dict[str, VpgLedger] = {}
         self.rows: list[HourlyRow] = []
         self.delays: dict[RowKey, dict[int, int]] = {}
@@ -105,10 +101,10 @@ class Control:
             self._plane.advance(at_us)
             self._reached_us = at_us
             done = self._plane.events - before
-            if done > _SLICE_EVENTS:
+            if done > self._plane.piece_events:
                 self._slice_us = max(1, self._slice_us // 2)
             else:
-                self._slice_us = min(_SLICE_US, 2 * self._slice_us)
+                self._slice_us = min(self._plane.piece_us, 2 * self._slice_us)
             if progress is not None:
                 progress(
                     Progress(

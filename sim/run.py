@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from scenarios.workload import expected_messages
 from sim.control import Control, Progress
 from sim.plane.reference import ReferencePlane
 from vpg.errors import EnsureError
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     from vpg.catalogue.model import Catalogue
     from vpg.rating.hourly import HourlyRow
 
-__all__ = ["BrokenRunError", "Progress", "simulate"]
+__all__ = ["BrokenRunError", "Engine", "Progress", "simulate"]
+
+Engine: TypeAlias = Literal["auto", "reference", "compiled"]
+"""Which data plane runs; ``auto``: the reference for small runs. The result is the same."""
+SMALL_MESSAGES: Final = 20_000
+"""Up to here the reference plane is done before compiled code would be loaded."""
 
 
 class BrokenRunError(EnsureError):
@@ -44,15 +50,16 @@ def simulate(
     progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
     replication: int = 0,
+    engine: Engine = "auto",
 ) -> RunResult:
     """Return the hourly metrics of ``scenario``.
 
-    ``progress`` is called at least once a simulated minute; when ``stop`` returns true the run ends
+    ``progress`` is called at least once a simulated hour; when ``stop`` returns true the run ends
     there and its result is marked partial. Same scenario, seed and replication: same result,
-    whenever and wherever. Raises ``BrokenRunError`` when a conservation identity or Little's law
+    whenever, wherever and on whichever ``engine``. Raises ``BrokenRunError`` when a conservation identity or Little's law
     does not hold (a bug of ours).
     """
-    plane = ReferencePlane(scenario=scenario, replication=replication)
+    plane = _plane(scenario, replication, engine)
     control = Control(scenario=scenario, catalogue=catalogue, plane=plane)
     # Lines and messages refer to each other in long-lived cycles that only cost the collector time.
     collecting = gc.isenabled()
@@ -77,6 +84,17 @@ def simulate(
     if broken:
         raise BrokenRunError("; ".join(broken), result)
     return result
+
+
+def _plane(scenario: Scenario, replication: int, engine: Engine) -> Plane:
+    what = scenario.fleets, scenario.events, scenario.start_us, scenario.end_us
+    small = engine == "auto" and expected_messages(*what) <= SMALL_MESSAGES
+    if engine == "reference" or small:
+        return ReferencePlane(scenario=scenario, replication=replication)
+    # Only here: Numba takes a quarter of a second to import.
+    from sim.plane.compiled.plane import CompiledPlane  # noqa: PLC0415
+
+    return CompiledPlane(scenario=scenario, replication=replication)
 
 
 def _against_little(plane: Plane, rows: Iterable[HourlyRow]) -> Iterator[str]:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class Plane(Protocol):
     """Sessions and attempts of every VPG of a scenario."""
 
+    piece_us: int
+    """Longest piece of simulated time that may pass between two looks from outside."""
+    piece_events: int
+    """Events after which pieces become shorter: about a fifth of a second of work."""
+
     def advance(self, until_us: int) -> None:
         """Do everything that happens before ``until_us``; never depends on where it is cut."""
 

@@ -20,7 +20,7 @@ from sim.plane.session import IDLE
 from sim.plane.tally import SERVICE_INDEX
 from sim.traffic.draws import Purpose
 from vpg.errors import ensure
-from vpg.timebase import HOUR_US, hour_start
+from vpg.timebase import HOUR_US, MINUTE_US, hour_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,9 @@ _STOP = -1
 
 class ReferencePlane:
     """Sessions and attempts as SimPy processes."""
+
+    piece_us = MINUTE_US
+    piece_events = 20_000
 
     def __init__(self, *, scenario: model.Scenario, replication: int = 0) -> None:
         """Prepare an empty plane at the scenario's start."""

@@ -24,12 +24,12 @@ import numpy.typing as npt
 
 U64: TypeAlias = npt.NDArray[np.uint64]
 
-_M0 = 0xD2E7470EE14C6C93
-_M1 = 0xCA5A826395121157
-_W0 = 0x9E3779B97F4A7C15
-_W1 = 0xBB67AE8584CAA73B
+M0 = 0xD2E7470EE14C6C93
+M1 = 0xCA5A826395121157
+W0 = 0x9E3779B97F4A7C15
+W1 = 0xBB67AE8584CAA73B
 _MASK = (1 << 64) - 1
-_ROUNDS = 10
+ROUNDS = 10
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 
@@ -69,15 +69,15 @@ def block(  # noqa: PLR0917 - the six words of the generator, in its own order
     c0: int, c1: int, c2: int, c3: int, k0: int, k1: int
 ) -> tuple[int, int, int, int]:
     """Return the four 64-bit words of one Philox block."""
-    for _ in range(_ROUNDS):
-        p0 = _M0 * c0
-        p1 = _M1 * c2
+    for _ in range(ROUNDS):
+        p0 = M0 * c0
+        p1 = M1 * c2
         c0 = (p1 >> 64) ^ c1 ^ k0
         c1 = p1 & _MASK
         c2 = (p0 >> 64) ^ c3 ^ k1
         c3 = p0 & _MASK
-        k0 = (k0 + _W0) & _MASK
-        k1 = (k1 + _W1) & _MASK
+        k0 = (k0 + W0) & _MASK
+        k1 = (k1 + W1) & _MASK
     return c0, c1, c2, c3
 
 
@@ -123,10 +123,10 @@ def blocks(  # noqa: PLR0917 - the six words of the generator, in its own order
     c0: U64, c1: U64, c2: U64, c3: U64, k0: int, k1: U64
 ) -> tuple[U64, U64, U64, U64]:
     """Return the four words of many Philox blocks at once; arrays of one shape."""
-    m0, m1 = np.uint64(_M0), np.uint64(_M1)
-    for turn in range(_ROUNDS):
-        key0 = np.uint64((k0 + turn * _W0) & _MASK)
-        key1 = k1 + np.uint64((turn * _W1) & _MASK)
+    m0, m1 = np.uint64(M0), np.uint64(M1)
+    for turn in range(ROUNDS):
+        key0 = np.uint64((k0 + turn * W0) & _MASK)
+        key1 = k1 + np.uint64((turn * W1) & _MASK)
         high0, low0 = mulhi(c0, m0), c0 * m0
         high1, low1 = mulhi(c2, m1), c2 * m1
         c0, c1, c2, c3 = high1 ^ c1 ^ key0, low1, high0 ^ c3 ^ key1, low0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _WORD = 1 << 64
 _DIGITS = 60
-_LOG_STEPS = 4096
+LOG_STEPS = 4096
 """Points of the logarithm table; between them the law is linear (error below 1e-8 of the mean)."""
 _SCALE_BITS = 62
 
@@ -56,8 +56,8 @@ def log_table() -> tuple[int, ...]:
         context.prec = _DIGITS
         two = Decimal(2)
         return tuple(
-            int(-((1 - Decimal(i) / (2 * _LOG_STEPS)).ln() / two.ln()) * (1 << _SCALE_BITS))
-            for i in range(_LOG_STEPS + 1)
+            int(-((1 - Decimal(i) / (2 * LOG_STEPS)).ln() / two.ln()) * (1 << _SCALE_BITS))
+            for i in range(LOG_STEPS + 1)
         )
 
 
@@ -79,7 +79,7 @@ def exponential(halvings: int, fraction: int, mean: int) -> int:
     the value between two halvings.
     """
     whole = 64 - halvings.bit_length()
-    scaled = fraction * _LOG_STEPS
+    scaled = fraction * LOG_STEPS
     index, rest = scaled >> 64, scaled & (_WORD - 1)
     table = log_table()
     low, high = table[index], table[index + 1]

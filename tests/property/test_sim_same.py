@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scenarios.model import PowerCut
-from sim import control
+from sim.plane.reference import ReferencePlane
 from sim.run import simulate
 from tests.support_random import any_case, plain_case
 from tests.support_sim import at, every, fixed, fleet, poisson, scenario, sec, trace, vpg
@@ -51,13 +51,13 @@ def check_order(what: Scenario, catalogue: Catalogue) -> None:
 def check_cuts(what: Scenario, catalogue: Catalogue) -> None:
     """However small the pieces in which the data plane is advanced, nothing moves."""
     whole = simulate(what, catalogue)
-    kept = control._SLICE_US
+    kept = ReferencePlane.piece_us
     try:
         for slice_us in (sec(7.000003), sec(1799.5), 40 * HOUR_US):
-            control._SLICE_US = slice_us
+            ReferencePlane.piece_us = slice_us
             assert same(whole, simulate(what, catalogue)), f"slices of {slice_us} us: {what!r}"
     finally:
-        control._SLICE_US = kept
+        ReferencePlane.piece_us = kept
 
 
 def check_stranger(what: Scenario, catalogue: Catalogue) -> None:

@@ -1,0 +1,332 @@
+"""One compiled VPG: its memory, and what is easier said in Python.
+
+Owns: loading arrivals, commands for lines, the path behind the limiter, reading rows out. Does not
+own: what happens between two instants (``kernel``). Times: ``SimUs``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from scenarios import model
+from sim.plane.compiled import build, kernel
+from sim.plane.compiled import layout as at
+from sim.plane.compiled.choice import chosen, ramps_us
+from sim.plane.flow import Flow, Little
+from sim.traffic.arrivals import Stream
+from sim.traffic.draws import stream_key
+from vpg.errors import ensure
+from vpg.gateway import limiter
+from vpg.rating.hourly import SERVICES
+from vpg.results import MinuteRow
+from vpg.timebase import HOUR_US, hour_start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sim.plane.compiled.jit import Ints
+    from sim.traffic.arrivals import Batch
+    from sim.traffic.draws import Purpose
+    from vpg.catalogue.model import Limits
+
+_NO_COMMANDS: Final = np.empty(0, np.int64)
+
+
+class FleetTable:
+    """A fleet on a compiled VPG: its lines are the table's rows from ``base`` on."""
+
+    def __init__(self, *, fleet: model.Fleet, base: int, first_source: int, key: int) -> None:
+        """Describe a fleet none of whose lines has joined yet."""
+        self.fleet = fleet
+        self.base = base
+        self.key = key
+        self.joined = 0
+        self.streams: list[Stream] = []
+        self.first_source = first_source
+
+
+class CompiledVpg:
+    """A VPG while it exists."""
+
+    def __init__(
+        self,
+        *,
+        scenario: model.Scenario,
+        replication: int,
+        vpg: model.Vpg,
+        limits: Limits,
+        joined: Mapping[str, int],
+        now_us: int,
+    ) -> None:
+        """Create it at ``now_us``; ``joined``: lines of each fleet by now, growth included."""
+        self.vpg = vpg
+        self._end_us = scenario.end_us
+        bound = [fleet for fleet in scenario.fleets if fleet.vpg_id == vpg.id]
+        bound.sort(key=lambda fleet: fleet.name)
+        growth = [event for event in scenario.events if isinstance(event, model.Growth)]
+        sizes = [
+            fleet.lines + sum(event.lines for event in growth if event.fleet == fleet.name)
+            for fleet in bound
+        ]
+        self.memory = build.memory_of(
+            scenario=scenario,
+            replication=replication,
+            vpg=vpg,
+            limits=limits,
+            fleets=bound,
+            sizes=sizes,
+            now_us=now_us,
+        )
+        self.fleets: dict[str, FleetTable] = {}
+        base = first_source = 0
+        for fleet, size in zip(bound, sizes, strict=True):
+            key = stream_key(scenario.seed, replication, fleet.name)
+            table = FleetTable(fleet=fleet, base=base, first_source=first_source, key=key)
+            table.streams = [
+                Stream(seed=scenario.seed, replication=replication, fleet=fleet, source=source)
+                for source in sorted(fleet.traffic, key=lambda source: source.name)
+            ]
+            self.fleets[fleet.name] = table
+            base += size
+            first_source += len(table.streams)
+        self.mirroring, self.inspecting = vpg.mirroring, vpg.inspection
+        self.redirecting, self.redirection_down = vpg.redirection, 0
+        self.down = [0] * len(SERVICES)
+        self.slow_us = [0] * len(SERVICES)
+        self._loaded_until_us = now_us
+        self._events_before = 0
+        self._area_message_us = 0
+        self._sojourn_message_us = 0
+        self.refresh_path()
+        for fleet in bound:
+            self.join(fleet.name, fleet.lines, fleet.status)
+            self.join(fleet.name, joined[fleet.name] - fleet.lines, "active")
+
+    @property
+    def exists(self) -> bool:
+        """Whether the VPG has not been deleted."""
+        return bool(self.memory.head[at.EXISTS])
+
+    @property
+    def now_us(self) -> int:
+        """The instant the VPG has reached."""
+        return int(self.memory.head[at.NOW])
+
+    def refresh_path(self) -> None:
+        """Recompute what an admitted attempt meets, after a change of the path."""
+        head, services = self.memory.head, self.memory.services
+        upstream = self.vpg.upstream
+        redirected_us = self.vpg.redirection_delay_us if self.redirecting else 0
+        services[:, at.V_PATH_US] = np.array(self.slow_us) + upstream.delay_us + redirected_us
+        broken = self.redirecting and self.redirection_down > 0
+        services[:, at.V_DOWN] = [int(broken or count > 0) for count in self.down]
+        busy = services[:, at.V_PATH_US].any() or services[:, at.V_DOWN].any()
+        head[at.PLAIN] = int(not (upstream.failure_ppm or busy))
+        head[at.MIRROR_ON] = int(self.mirroring)
+        head[at.INSPECTING] = int(self.inspecting)
+
+    def resize(self, limits: Limits) -> None:
+        """Take new limits; tokens are kept, capped to the new burst."""
+        head = self.memory.head
+        old_rate, old_burst = int(head[at.RATE]), int(head[at.BURST])
+        build.set_limits(head, self.vpg, limits)
+        rate, burst = int(head[at.RATE]), int(head[at.BURST])
+        if not head[at.BUCKETED]:
+            return
+        for service in sorted(set(self.memory.services[:, at.V_BUCKET].tolist())):
+            row = self.memory.services[service]
+            if old_rate and rate:
+                tokens, last_us = int(row[at.V_A]), int(row[at.V_B])
+                row[at.V_A], row[at.V_B] = limiter.bucket_resize(
+                    tokens, last_us, self.now_us, old_rate, old_burst, rate, burst
+                )
+            else:
+                row[at.V_A], row[at.V_B] = limiter.bucket_full(burst), self.now_us
+
+    # ---- lines ---------------------------------------------------------------------------------
+
+    def join(self, name: str, count: int, status: model.LineStatus) -> Ints:
+        """Let ``count`` more lines of a fleet join; return their rows."""
+        fleet = self.fleets[name]
+        table = self.memory["lines"]
+        rows = np.arange(fleet.base + fleet.joined, fleet.base + fleet.joined + count)
+        code = at.STATUSES.index(status)
+        terminated = at.STATUSES.index("terminated")
+        there = table[:, at.L_JOINED] > 0
+        assigned = int((there & (table[:, at.L_STATUS] != terminated)).sum())
+        table[rows, at.L_JOINED] = 1
+        table[rows, at.L_STATUS] = code
+        table[rows, at.L_SENDING] = int(code <= at.INACTIVE and self.exists)
+        table[rows, at.L_ASSIGNED] = assigned + (np.arange(count) if code != terminated else 0)
+        fleet.joined += count
+        if count and self.now_us < self._loaded_until_us:
+            self._load(hour_start(self.now_us), only=(name, fleet.joined - count))
+        return rows
+
+    def every_line(self) -> Ints:
+        """Return the rows of all lines that have joined."""
+        return np.flatnonzero(self.memory["lines"][:, at.L_JOINED])
+
+    def rows_of(self, name: str, share_ppm: int, at_us: int) -> Ints:
+        """Return the rows of a fleet's lines that an event at ``at_us`` concerns."""
+        fleet = self.fleets[name]
+        return fleet.base + chosen(fleet.key, fleet.joined, share_ppm, at_us)
+
+    def ramps_us(
+        self, name: str, rows: Ints, ramp: model.Ramp, purpose: Purpose, at_us: int
+    ) -> Ints:
+        """Return how long after the event at ``at_us`` each line of ``rows`` acts."""
+        fleet = self.fleets[name]
+        return ramps_us(fleet.key, rows - fleet.base, ramp, purpose, at_us)
+
+    def obey(self, what: int, rows: Ints, notes: Ints | int = 0) -> None:
+        """Do a command (a code of ``layout``) for each line of ``rows``, now, in their order."""
+        if len(rows):
+            commands = np.empty((len(rows), at.COMMAND_SIZE), np.int64)
+            commands[:, at.C_WHAT] = what
+            commands[:, at.C_LINE] = rows
+            commands[:, at.C_NOTE] = notes
+            self._run(commands.ravel(), self.now_us)
+
+    def cut_all(self) -> None:
+        """Delete every session; the devices do not know."""
+        self.obey(at.CUT, self.every_line())
+        self.obey(at.FORGET_ORPHANS, np.zeros(1, np.int64))
+
+    def delete(self) -> None:
+        """End the VPG and everything on it."""
+        self.memory.head[at.EXISTS] = 0
+        self.cut_all()
+        self.obey(at.SILENCE, self.every_line())
+
+    # ---- time ----------------------------------------------------------------------------------
+
+    def advance(self, until_us: int) -> None:
+        """Do everything before ``until_us``."""
+        while self.now_us < until_us:
+            if self.now_us >= self._loaded_until_us:
+                hour_us = hour_start(self.now_us)
+                self._load(hour_us)
+                self._loaded_until_us = hour_us + HOUR_US
+            self._run(_NO_COMMANDS, min(until_us, self._loaded_until_us))
+
+    def _run(self, commands: Ints, until_us: int) -> None:
+        memory = self.memory
+        memory.head[at.COMMAND] = 0
+        while True:
+            answer = kernel.advance(memory.flat, commands, until_us)
+            if answer == at.DONE:
+                return
+            ensure(answer == at.NEEDS_ROOM, "the steps of one instant have an end")
+            held = int(memory["lines"][:, [at.L_PARKED, at.L_QUEUED]].sum(axis=1).max())
+            memory.make_room(events=kernel.EACH * held + kernel.SPARE + 1, messages=2)
+
+    def _load(self, hour_us: int, only: tuple[str, int] | None = None) -> None:
+        """Load what lines create in the rest of an hour; ``only``: (fleet, its first new line)."""
+        head = self.memory.head
+        old = self.memory["arrivals"]
+        parts = [old[head[at.ARRIVAL] : head[at.ARRIVALS_SIZE]]] if only is not None else []
+        from_us = max(self.now_us, hour_us)
+        for name, fleet in self.fleets.items():
+            if only is not None and name != only[0]:
+                continue
+            first_line = 0 if only is None else only[1]
+            for place, stream in enumerate(fleet.streams):
+                if self.exists:
+                    batch = stream.hour(hour_us, fleet.joined)
+                    parts.append(self._arrivals(fleet, place, batch, from_us, first_line))
+        coming = np.concatenate(parts) if parts else old[:0]
+        ranks = self.memory["sources"][coming[:, at.A_SOURCE], at.S_RANK]
+        order = np.lexsort(
+            (coming[:, at.A_NUMBER], ranks, coming[:, at.A_LINE], coming[:, at.A_TIME])
+        )
+        self.memory.replace(arrivals=coming[order])
+        head = self.memory.head
+        head[at.ARRIVAL], head[at.ARRIVALS_SIZE] = 0, len(coming)
+
+    def _arrivals(
+        self, fleet: FleetTable, place: int, batch: Batch, from_us: int, first_line: int
+    ) -> Ints:
+        times_us, lines = batch.times_us, batch.lines
+        wanted = (times_us >= from_us) & (times_us < self._end_us) & (lines >= first_line)
+        table = np.empty((int(wanted.sum()), at.ARRIVAL_SIZE), np.int64)
+        table[:, at.A_TIME] = times_us[wanted]
+        table[:, at.A_LINE] = fleet.base + lines[wanted]
+        table[:, at.A_SOURCE] = fleet.first_source + place
+        table[:, at.A_NUMBER] = batch.numbers[wanted]
+        table[:, at.A_UP] = batch.bytes_up[wanted]
+        table[:, at.A_DOWN] = batch.bytes_down[wanted]
+        return table
+
+    # ---- reading out ---------------------------------------------------------------------------
+
+    def take_row(self) -> Flow:
+        """Return the figures since the last call and begin anew."""
+        memory, now_us = self.memory, self.now_us
+        kernel.bookkeep(memory.flat, kernel.CLOSE_ROW, now_us)
+        head, tally = memory.head, memory.tally
+        figures = {name: int(value) for name, value in zip(at.SCALARS, tally, strict=False)}
+        places = iter(range(len(at.SCALARS), at.TALLY_SIZE))
+        for name in at.PER_SERVICE:
+            for service in SERVICES:
+                figures[f"{name}_{service}"] = int(tally[next(places)])
+        figures["sessions_end"] = int(head[at.SESSIONS])
+        figures["pending_end"] = int(head[at.PENDING])
+        delays = {int(bucket): int(memory.delays[bucket]) for bucket in memory.delays.nonzero()[0]}
+        self._events_before += self._events_of_row()
+        self._area_message_us += int(head[at.AREA])
+        self._sojourn_message_us += int(head[at.SOJOURN])
+        kernel.bookkeep(memory.flat, kernel.REBASE, now_us)
+        tally[:] = 0
+        memory.delays[:] = 0
+        head[at.AREA] = head[at.SOJOURN] = 0
+        # Distinct lines are counted by the clock hour, whatever rows it is cut into.
+        head[at.T_INSPECTED] = figures["lines_inspected"] if now_us % HOUR_US else 0
+        head[at.T_SESSIONS_START] = head[at.T_LINES_PEAK] = head[at.SESSIONS]
+        head[at.T_GHOSTS_PEAK] = head[at.GHOSTS]
+        head[at.T_PENDING_START] = head[at.PENDING]
+        return Flow(figures, delays)
+
+    def _events_of_row(self) -> int:
+        head = self.memory.head
+        attempts = head[at.T_ATTEMPTS : at.T_ATTEMPTS + at.N_SERVICES].sum()
+        return int(attempts + head[at.T_ATTACHES])
+
+    @property
+    def events(self) -> int:
+        """Attempts and attach attempts so far."""
+        return self._events_before + self._events_of_row()
+
+    def take_minutes(self, *, final: bool) -> list[MinuteRow]:
+        """Return the minutes finished since the last call; ``final``: the running one too."""
+        memory = self.memory
+        if final:
+            kernel.bookkeep(memory.flat, kernel.END_MINUTE, self.now_us)
+        count = int(memory.head[at.MINUTES_SIZE])
+        ensure(count < at.MINUTE_ROWS, "minutes are taken before their table is full")
+        memory.head[at.MINUTES_SIZE] = 0
+        return [
+            MinuteRow(vpg_id=self.vpg.id, **dict(zip(at.MINUTE_ROW, row, strict=True)))
+            for row in memory.minutes[:count].tolist()
+        ]
+
+    def little(self) -> Little:
+        """Return Little's two counts from the creation of the VPG to now."""
+        head, now_us = self.memory.head, self.now_us
+        since_us = now_us - int(head[at.PENDING_SINCE])
+        area = self._area_message_us + int(head[at.AREA]) + int(head[at.PENDING]) * since_us
+        still_open_us = sum(now_us - created_us for created_us in self._open_since_us())
+        sojourn = self._sojourn_message_us + int(head[at.SOJOURN])
+        return Little(area, sojourn + still_open_us)
+
+    def _open_since_us(self) -> list[int]:
+        messages = self.memory["messages"]
+        found = []
+        for first in self.memory["lines"][:, at.L_OPEN_HEAD].tolist():
+            message = first
+            while message >= 0:
+                found.append(int(messages[message, at.M_CREATED]))
+                message = int(messages[message, at.M_OPEN_NEXT])
+        return found

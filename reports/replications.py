@@ -32,13 +32,15 @@ _WHOLE = 100_000
 
 def cells(figure: FigurePart, lang: str) -> tuple[str, ...]:
     """Return one row of the table, in the order of ``COLUMNS``."""
-    half = "-" if figure.half_width is None else _amount(figure, figure.half_width, lang, up=True)
+    half = "-"
+    if figure.half_width is not None:
+        half = amount(figure.unit, figure.half_width, lang, up=True)
     return (
         label("objective", _WORDS[figure.figure], lang),
-        _amount(figure, figure.mean, lang),
+        amount(figure.unit, figure.mean, lang),
         half,
-        _amount(figure, figure.smallest, lang),
-        _amount(figure, figure.largest, lang),
+        amount(figure.unit, figure.smallest, lang),
+        amount(figure.unit, figure.largest, lang),
     )
 
 
@@ -59,10 +61,11 @@ def remarks(part: ReplicationsPart, lang: str, *, judged: bool) -> list[str]:
     return said
 
 
-def _amount(figure: FigurePart, number: float, lang: str, *, up: bool = False) -> str:
-    if figure.unit == "ppm":
+def amount(unit: str, number: float, lang: str, *, up: bool = False) -> str:
+    """Return ``number`` as people read it; ``up``: never smaller than it is (a half width)."""
+    if unit == "ppm":
         return _share(number / _PPM_TO_MILLI_PERCENT, up=up)
-    if figure.unit == "us":
+    if unit == "us":
         return duration(math.ceil(number) if up else round(number), lang)
     tenths = math.ceil(number * 10) if up else round(number * 10)
     return f"{tenths // 10:,}" if tenths % 10 == 0 else f"{tenths / 10:,.1f}"

@@ -9,6 +9,7 @@ combination of the other axes is a line. Two axes of numbers also make a map.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from reports.texts import text
 from vpg.sweeps import points, short_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
     from scenarios.model import Scenario
+    from vpg.replications import FigureName
     from vpg.sweeps import Axis, PointRow
 
 NAMES = ("chart-sweep", "chart-sweep-map")
@@ -37,9 +39,17 @@ _LABEL_MAX, _NAME_MAX = 48, 60
 _LEGEND_COLUMNS = 3
 _ROOM = 1.1
 _PPM = 10_000
+_WHOLE = 100
 _DARK = 0.55
 _DELAY_FLOOR_US = 1_000
 _MARKS = "os^DvP*"
+_PANELS: dict[str, tuple[FigureName, int, int]] = {
+    "chart_accepted": ("accepted_share", _PPM, 0),
+    "chart_throttled": ("throttled_share", _PPM, 0),
+    "chart_delay": ("delay_us_p99", 1, _DELAY_FLOOR_US),
+    "chart_charges": ("charges_yen", 1, 0),
+}
+"""Words of a panel → its figure, how many of its units are one of the axis, what it starts at."""
 
 Combination = tuple[str, ...]
 
@@ -109,6 +119,8 @@ def _lines(page: _Page, along: Axis) -> Figure:
     shown = _spread(every, LINES_MAX)
     named = [page.label(others, values) for values in shown] if others else []
     notes = page.notes()
+    if any(row.replications > 1 for row in page.rows.values()):
+        notes.append(text("sweep.chart_bars", page.lang))
     if any(row.verdict == "fails" for row in page.rows.values()):
         notes.append(text("sweep.chart_hollow", page.lang))
     if len(shown) < len(every):
@@ -116,19 +128,13 @@ def _lines(page: _Page, along: Axis) -> Figure:
     legend_rows = -(-len(named) // _LEGEND_COLUMNS)
     figure, grid = ax.new_figure(2, 2, 2.6, len(notes) + legend_rows)
     places = _places(along)
-    panels: tuple[tuple[str, Callable[[PointRow], float]], ...] = (
-        ("chart_accepted", lambda row: row.accepted_share_ppm / _PPM),
-        ("chart_throttled", lambda row: row.throttled_ppm / _PPM),
-        ("chart_delay", lambda row: max(_DELAY_FLOOR_US, row.delay_us_p99)),
-        ("chart_charges", lambda row: row.charges_tax_included_yen),
-    )
-    for axes, (name, figure_of) in zip(itertools.chain(*grid), panels, strict=True):
+    for axes, name in zip(itertools.chain(*grid), _PANELS, strict=True):
         handles = []
         for index, values in enumerate(shown):
             rows = [page.row(_chosen(along, value, others, values)) for value in along.values]
             connected = along.numbers is not None
-            handles.append(_line(axes, places, rows, figure_of, index, connected=connected))
-        _scale(page, axes, name, [figure_of(row) for row in page.rows.values()])
+            handles.append(_line(axes, places, rows, name, index, connected=connected))
+        _scale(page, axes, name, _heights(page, name))
     for axes in grid[-1]:
         _along(axes, along, places, page.lang)
     ax.heading(figure, text("sweep.title", page.lang, name=page.name), notes)
@@ -146,18 +152,55 @@ def _lines(page: _Page, along: Axis) -> Figure:
     return figure
 
 
+def _mean(row: PointRow, panel: str) -> float:
+    figure, unit, floor = _PANELS[panel]
+    return max(floor, row.estimate(figure).mean / unit)
+
+
+def _heights(page: _Page, panel: str) -> list[float]:
+    """Return the ends of every interval: what has to be in the picture."""
+    found = []
+    for row in page.rows.values():
+        mean, (below, above) = _mean(row, panel), _spread_of(row, panel)
+        found += [mean - below, mean + above]
+    return found
+
+
+def _spread_of(row: PointRow, panel: str) -> tuple[float, float]:
+    """Return how far the interval reaches below and above the mean, within what can be."""
+    figure, unit, floor = _PANELS[panel]
+    one, mean = row.estimate(figure), _mean(row, panel)
+    if one.lower is None or one.upper is None:
+        return 0.0, 0.0
+    top = _WHOLE if unit == _PPM else math.inf
+    low, high = max(floor, one.lower / unit), min(top, one.upper / unit)
+    return max(0.0, mean - low), max(0.0, high - mean)
+
+
 def _line(
     axes: Axes,
     places: Sequence[float],
     rows: Sequence[PointRow],
-    figure_of: Callable[[PointRow], float],
+    panel: str,
     index: int,
     *,
     connected: bool,
 ) -> Line2D:
     """Draw one line of one panel and return what stands for it in a legend."""
-    heights = [figure_of(row) for row in rows]
+    heights = [_mean(row, panel) for row in rows]
     colour, mark = ax.STACK[index], _MARKS[index % len(_MARKS)]
+    if any(row.replications > 1 for row in rows):
+        below, above = zip(*(_spread_of(row, panel) for row in rows), strict=True)
+        axes.errorbar(
+            places,
+            heights,
+            yerr=(below, above),
+            ls="",
+            ecolor=colour,
+            elinewidth=1.2,
+            capsize=3,
+            zorder=3 + index / 100,
+        )
     (drawn,) = axes.plot(
         places,
         heights,
@@ -236,6 +279,10 @@ def _maps(page: _Page, along: Axis, up: Axis) -> Figure:
 
 def _map(page: _Page, axes: Axes, cells: Sequence[Sequence[PointRow]], *, throttled: bool) -> None:
     def ppm(row: PointRow) -> int:
+        if row.replications > 1:
+            mean = row.estimate("throttled_share" if throttled else "accepted_share").mean
+            # Towards the middle: what is neither nothing nor all never reads as either.
+            return min(math.ceil(mean), 100 * _PPM - (mean < 100 * _PPM))
         return row.throttled_ppm if throttled else row.accepted_share_ppm
 
     # One scale for all maps of a figure: they are there to be compared.

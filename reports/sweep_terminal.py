@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from reports.replications import amount
 from reports.texts import counted, duration, percent, plain, text
 from vpg.sweeps import short_keys
 
@@ -22,10 +23,20 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scenarios.model import Scenario
+    from vpg.replications import FigureName
     from vpg.sweeps import Axis, PointRow
 
 ROWS_MAX = 40
 _BOX = Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
+_ESTIMATED: tuple[tuple[FigureName, str], ...] = (
+    ("accepted_share", "ppm"),
+    ("throttled_share", "ppm"),
+    ("refused_attach_share", "ppm"),
+    ("delay_us_p99", "us"),
+    ("lines_peak", "sessions"),
+    ("charges_yen", "yen"),
+)
+"""The same figures over replications."""
 _FIGURES = ("accepted", "throttled", "refused", "delay", "lines", "charges")
 
 
@@ -44,6 +55,11 @@ def print_sweep(  # noqa: PLR0917 - the whole sweep, then where and how
     console.print(Text(f"{name} ({plain(scenario.variant)})" if scenario.variant else name))
     keys = ", ".join(plain(axis.key) for axis in axes)
     console.print(Text(text("sweep.keys", lang, keys=keys)))
+    most = max((row.replications for row in ordered), default=0)
+    if most > 1:
+        least = min(row.replications for row in ordered)
+        each = f"{most:,}" if least == most else f"{least:,}-{most:,}"
+        console.print(Text(text("sweep.replications", lang, each=each)))
     console.print()
     table = Table(box=_BOX, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for axis, short in zip(axes, short_keys(axes), strict=True):
@@ -78,6 +94,8 @@ def _counts(rows: Sequence[PointRow], lang: str) -> str:
 
 
 def _cells(row: PointRow, lang: str) -> tuple[str, ...]:
+    if row.replications > 1:
+        return tuple(_estimated(row, *one, lang) for one in _ESTIMATED)
     yen = f"{row.charges_tax_included_yen:,}"
     return (
         percent(row.accepted_share_ppm),
@@ -89,5 +107,18 @@ def _cells(row: PointRow, lang: str) -> tuple[str, ...]:
     )
 
 
+def _estimated(row: PointRow, figure: FigureName, unit: str, lang: str) -> str:
+    """Return the mean of a figure and below it the half width of its interval."""
+    one = row.estimate(figure)
+    mean = amount(unit, one.mean, lang)
+    if figure == "charges_yen" and not row.charges_complete:
+        mean = text("sweep.yen_at_least", lang, amount=mean)
+    half = 0.0 if one.lower is None or one.upper is None else (one.upper - one.lower) / 2
+    return f"{mean}\n+-{amount(unit, half, lang, up=True)}"
+
+
 def _verdict(row: PointRow, lang: str) -> Text:
-    return Text(text(f"sweep.{row.verdict}", lang), style="red" if row.verdict == "fails" else "")
+    words = text(f"sweep.{row.verdict}", lang)
+    if row.replications > 1 and row.verdict != "no_objectives":
+        words += f"\n{row.objectives_met:,}/{row.replications:,}"
+    return Text(words, style="red" if row.verdict == "fails" else "")

@@ -1,9 +1,8 @@
 """Sweeps: a scenario's keys over ranges and lists, every combination of them a run of its own.
 
-Owns: the reading of ``KEY=SPEC``, the grid, the check of every point before the first run, and what
-one point comes to. Does not own: which keys exist (``scenarios``), where results are kept
-(``vpg.sweepwork``) or processes (``sim.sweeppool``). A point is one run, replication 0: sweep
-``seed`` to see the spread. Times: ``SimUs``.
+Owns: the reading of ``KEY=SPEC``, the grid, and the check of every point before the first run. Does
+not own: which keys exist (``scenarios``), what a point comes to (``sim.points``) or where results
+are kept (``vpg.sweepwork``). Times: ``SimUs``.
 
 A SPEC is a list with commas. Each item is a YAML scalar (quotes keep a comma) or an inclusive range
 ``FIRST..LAST:STEP`` of whole or decimal numbers; a range of whole numbers may leave out ``:1``.
@@ -20,30 +19,23 @@ from typing import TYPE_CHECKING
 
 from scenarios.doubts import warnings
 from scenarios.loader import data_files, load_scenario
-from scenarios.objectives import judge, measure
 from scenarios.overrides import apply_overrides, steps_of, target
 from scenarios.places import Composer, shorten
 from scenarios.reading import SCENARIO_BYTES_MAX, decode, read_bytes
-from scenarios.terms import charge_policy
-from sim.run import simulate
-from vpg.billing.month import bill_months
 from vpg.errors import InputError, Place, Problem, UsageError
-from vpg.rating.charges import rate_hours
-from vpg.rating.hourly import SERVICES, digest
-from vpg.rating.totals import totals
-from vpg.sweeps import Axis, PointRow, points
+from vpg.sweeps import Axis, point_count, points
 from vpg.text import message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from scenarios.model import Scenario
-    from sim.control import Progress
     from vpg.catalogue.model import Catalogue
-    from vpg.sweeps import PointVerdict
 
 POINTS_MAX = 10_000
+RUNS_MAX = 1_000_000
+"""Most replications of all points together: each is kept apart until the table is written."""
 PROBLEMS_MAX = 20
 """Problems told at once; a sweep can have one a point."""
 OPTION = "--over"
@@ -135,6 +127,18 @@ def read_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
             raise UsageError(Problem(code="VPG1043", values=values))
         axes.append(Axis(key=key, values=tuple(found)))
     return tuple(axes)
+
+
+def check_runs(axes: Sequence[Axis], replications: int) -> None:
+    """Refuse ``replications`` (at most) of every point where that is endless work.
+
+    Raises ``UsageError`` (VPG1045).
+    """
+    count = point_count(axes) * replications
+    if count > RUNS_MAX:
+        values = {"points": f"{point_count(axes):,}", "replications": f"{replications:,}"}
+        values |= {"count": f"{count:,}", "most": f"{RUNS_MAX:,}"}
+        raise UsageError(Problem(code="VPG1045", values=values))
 
 
 def _read(text: str) -> tuple[str, list[_Part]]:
@@ -253,50 +257,3 @@ def inputs(sweep: Sweep) -> dict[str, bytes]:
     for values in corners(sweep.axes):
         files |= data_files(sweep.scenario, variant=sweep.variant, sets=sweep.sets_of(values))
     return files
-
-
-# ---- one point -----------------------------------------------------------------------------------
-
-
-def run_point(
-    sweep: Sweep,
-    catalogue: Catalogue,
-    point: int,
-    values: Sequence[str],
-    *,
-    progress: Callable[[Progress], None] | None = None,
-    stop: Callable[[], bool] | None = None,
-) -> PointRow | None:
-    """Return what one point comes to; None when ``stop`` ended it early."""
-    scenario = sweep.load(catalogue, values)
-    result = simulate(scenario, catalogue, progress=progress, stop=stop)
-    if result.status == "partial" and stop is not None and stop():
-        return None
-    whole = totals(result.rows, result.delays)
-    charges = rate_hours(result.rows, catalogue, charge_policy(scenario))
-    bill = bill_months(charges, catalogue, scenario.assumptions.a15_rounding)
-    verdict: PointVerdict = "holds" if scenario.objectives else "no_objectives"
-    if not all(one.met for one in judge(scenario, whole, bill)):
-        verdict = "fails"
-    return PointRow(
-        point=point,
-        values=tuple(values),
-        accepted_share_ppm=measure("accepted_ppm_min", whole, whole, bill),
-        throttled_ppm=measure("throttled_ppm_max", whole, whole, bill),
-        refused_attach_ppm=measure("refused_attach_ppm_max", whole, whole, bill),
-        delay_us_p50=whole.delay_us_p50,
-        delay_us_p99=whole.delay_us_p99,
-        delay_us_max=whole.delay_us_max,
-        rate_peak_per_s=whole.rate_peak_per_s,
-        lines_peak=whole.lines_peak,
-        attempts=sum(int(getattr(whole, f"attempts_{service}")) for service in SERVICES),
-        messages_offered=whole.messages_offered,
-        messages_delivered=whole.messages_delivered,
-        messages_lost=whole.messages_lost,
-        messages_pending=whole.pending_end,
-        charges_tax_excluded_yen=bill.tax_excluded_yen,
-        charges_tax_included_yen=bill.tax_included_yen,
-        charges_complete=bill.complete,
-        verdict="partial" if result.status == "partial" else verdict,
-        digest=digest(result.rows),
-    )

@@ -112,7 +112,27 @@ class Counted(Protocol):
         """By the line cap."""
 
 
-def value_of(row: ReplicationRow, figure: FigureName) -> float:
+class Figured(Counted, Protocol):
+    """What every figure can be read of: a row of this table, or of a sweep's."""
+
+    @property
+    def delay_us_p99(self) -> int:
+        """Of the worst VPG."""
+
+    @property
+    def rate_peak_per_s(self) -> int:
+        """Of the worst VPG."""
+
+    @property
+    def lines_peak(self) -> int:
+        """Of the worst VPG."""
+
+    @property
+    def charges_yen(self) -> int:
+        """Tax included."""
+
+
+def value_of(row: Figured, figure: FigureName) -> float:
     """Return a figure of ``row``: a share as a part of 1, anything else in its own unit."""
     if figure in SHARES:
         return share_of(row, figure)

@@ -2,8 +2,9 @@
 
 Owns: the columns of ``charges``, ``delays`` and ``peaks`` as files, and both encodings. Does not
 own: the hourly columns (``vpg.rating.hourly``) or where bytes go (``vpg.rundir``). Times: ``*_us``
-is ``SimUs``, as the unit in each field's metadata says. Integers are int64, text is UTF-8, nothing
-is a float. CSV alone has readable forms beside some integers: the hour in JST, whole sums in yen.
+is ``SimUs``, as the unit in each field's metadata says. Integers are int64, text is UTF-8; only
+estimates over several replications, which are no count, time or yen, are float64. CSV alone has
+readable forms beside some integers: the hour in JST, whole sums in yen.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class FileColumn:
     name: str
     unit: str = ""
     is_text: bool = False
+    is_estimate: bool = False
+    """A float, rounded by whoever made it so that every platform writes the same."""
     nullable: bool = False
     note: str = ""
 
@@ -201,7 +204,7 @@ def _arrow_schema(table: FileTable[RowT]) -> Any:  # noqa: ANN401 - pyarrow has 
     fields = [
         pa.field(
             column.name,
-            pa.string() if column.is_text else pa.int64(),
+            pa.string() if column.is_text else pa.float64() if column.is_estimate else pa.int64(),
             nullable=column.nullable,
             metadata={"unit": column.unit, "note": column.note},
         )

@@ -1,14 +1,14 @@
-"""The working directory of a sweep: finished points survive a kill at any moment.
+"""The working directory of a sweep: finished runs survive a kill at any moment.
 
-Owns: its name, the journal of finished points, and the keeping of the sweep's inputs as they were
-at its begin. Does not own: the directory of a finished sweep (``vpg.rundir``) or what a point is
+Owns: its name, the journal of finished runs, and the keeping of the sweep's inputs as they were
+at its begin. Does not own: the directory of a finished sweep (``vpg.rundir``) or what a run is
 (``vpg.sweeps``).
 
-``sweep-<scenario>-<identity>.partial/`` beside the results holds ``points.jsonl``: one line a
-point, written and synced when the point is finished, each with a checksum over the sweep's identity
+``sweep-<scenario>-<identity>.partial/`` beside the results holds ``points.jsonl``: one line a run
+of a point, written and synced when it is finished, each with a checksum over the sweep's identity
 and the line. A torn line, and a line of another sweep, fail their checksum and are left out, so
-whatever is read back was finished by this very sweep. Two processes may even share a journal: equal
-points are equal lines.
+whatever is read back was finished by this very sweep. Two processes may even share a journal: the
+same run is the same line, and counts once.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from vpg.errors import ExitCode, InputError, Place, Problem, VpgError
+from vpg.errors import ExitCode, InputError, Place, Problem, VpgError, ensure
 from vpg.rundir import PARTIAL_MARK
-from vpg.sweeps import PointRow
+from vpg.sweeps import RunRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ _BROKEN = _FULL | {errno.EIO}
 
 
 class SweepError(VpgError):
-    """A sweep that cannot go on by itself: exit 6, its finished points are kept."""
+    """A sweep that cannot go on by itself: exit 6, its finished runs are kept."""
 
     exit_code = ExitCode.PARTIAL
 
@@ -55,7 +55,7 @@ class SweepWork:
     """One sweep's working directory; a context manager that closes the journal."""
 
     def __init__(self, *, parent: Path, scenario: str, identity: str) -> None:
-        """Name the directory; ``identity`` is a digest of all that the points depend on."""
+        """Name the directory; ``identity`` is a digest of all that the runs depend on."""
         safe = re.sub(r"[^\w.-]+", "-", scenario).strip(".-") or "scenario"
         name = f"sweep-{safe[:_NAME_MAX]}-{identity[:_IDENTITY_MAX]}.partial"
         self._parent = parent
@@ -64,8 +64,8 @@ class SweepWork:
         self._journal = -1
         self._finished = 0
 
-    def open(self, inputs: Mapping[str, bytes], words: str, *, fresh: bool) -> dict[int, PointRow]:
-        """Make the directory with the sweep's ``inputs`` and return the points finished before.
+    def open(self, inputs: Mapping[str, bytes], words: str, *, fresh: bool) -> list[RunRow]:
+        """Make the directory with the sweep's ``inputs`` and return the runs finished before.
 
         ``words`` go into the file PARTIAL; ``fresh``: forget what was finished. Raises
         ``InputError`` (VPG1451) when the place cannot be written, ``SweepError`` when the disk is
@@ -100,10 +100,10 @@ class SweepWork:
             os.close(self._journal)
             self._journal = -1
 
-    def add(self, row: PointRow) -> None:
-        """Keep a finished point: it is on the disk when this returns.
+    def add(self, row: RunRow) -> None:
+        """Keep a finished run: it is on the disk when this returns.
 
-        Raises ``SweepError`` when the disk gives up; the points before are kept.
+        Raises ``SweepError`` when the disk gives up; the runs before are kept.
         """
         body = msgspec.json.encode(row)
         line = f"{self._sum(body)} ".encode() + body + b"\n"
@@ -129,17 +129,20 @@ class SweepWork:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    def _read(self) -> dict[int, PointRow]:
+    def _read(self) -> list[RunRow]:
         data = (self.path / JOURNAL).read_bytes()
         if data and not data.endswith(b"\n"):
             _write(self._journal, b"\n")  # Ends the torn line, so that the next one is whole.
-        known: dict[int, PointRow] = {}
+        known: dict[tuple[int, int], RunRow] = {}
         for line in data.split(b"\n"):
             told, _, body = line.partition(b" ")
             if told and told.decode(errors="replace") == self._sum(body):
-                row = msgspec.json.decode(body, type=PointRow)
-                known[row.point] = row
-        return known
+                row = msgspec.json.decode(body, type=RunRow)
+                first = known.setdefault((row.point, row.replication), row)
+                ensure(
+                    first == row, f"run {row.replication} of point {row.point} is always the same"
+                )
+        return list(known.values())
 
     def _sum(self, body: bytes) -> str:
         return hashlib.sha256(self._identity.encode() + b"\n" + body).hexdigest()[:_SUM_MAX]

@@ -75,7 +75,7 @@ def test_a_sweep_keeps_table_scenario_charts_and_manifest(in_tmp: Path) -> None:
     charts = {"chart-sweep.png", "chart-sweep.svg"}
     assert names == {*TABLES, *charts, "manifest.json", "scenario.yaml"}
     manifest = json.loads((sweep_dir / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["schema_version"] == "vpgsim-sweep-v1"
+    assert manifest["schema_version"] == "vpgsim-sweep-v2"
     assert (manifest["points_total"], manifest["points_done"]) == (2, 2)
     assert manifest["over"] == [{"key": "fleets.sensors.lines", "values": ["10", "20"]}]
     assert set(manifest["files"]) == names - {"manifest.json"}
@@ -166,7 +166,7 @@ def runs_done(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seeds.append(scenario.seed)
         return simulate(scenario, *args, **kwargs)
 
-    monkeypatch.setattr("sim.sweep.simulate", counted)
+    monkeypatch.setattr("sim.points.simulate", counted)
     return seeds
 
 
@@ -218,7 +218,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at_seed: int) -> None:
         return simulate(scenario, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr("sim.sweep.simulate", broken)
+        patch.setattr("sim.points.simulate", broken)
         answer = vpg(*QUICK, "--workers", "1")
     assert (answer.code, answer.numbers) == (ExitCode.UNEXPECTED, ["VPG1091"])
 
@@ -274,7 +274,7 @@ def test_a_changed_scenario_or_catalogue_starts_anew(
 def test_a_process_that_ends_by_itself_is_replaced_and_at_last_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sim.sweeppool.serve", _ends_at_once)
+    monkeypatch.setattr("sim.pool.serve", _ends_at_once)
     answer = vpg(*QUICK, "--workers", "2")
     assert (answer.code, answer.numbers) == (ExitCode.PARTIAL, ["VPG1482"])
     assert "3 times" in answer.err

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from scenarios.loader import load_scenario
 from scenarios.new import ready_text
-from sim.replicate import narrow, replicate
+from sim.replicate import replicate
+from sim.sequence import narrow
 from sim.stats import Until
 from sim.traffic.arrivals import Batch, Stream
 from tests.support_sim import fleet, limits, poisson, scenario, small_limits

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sim import run
-from sim.replicate import narrow, replicate, study
+from sim.replicate import replicate, study
+from sim.sequence import narrow
 from sim.stats import Until, mean_interval
 from tests.support_sim import fleet, limits, poisson, scenario, small_limits
 from vpg.errors import EnsureError
@@ -151,17 +152,34 @@ def test_a_broken_promise_names_its_replication(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
-def test_a_worker_that_is_killed_ends_the_sequence_with_what_is_finished() -> None:
+def test_a_worker_that_is_killed_is_replaced_and_nothing_is_missing_or_twice() -> None:
+    told: list[int] = []
+
     def kill_one(finished: int) -> None:
-        if finished == 4:
+        told.append(finished)
+        if finished in {4, 9}:
             victim = multiprocessing.active_children()[0]
             assert victim.pid is not None
             os.kill(victim.pid, signal.SIGKILL)
 
-    found = replicate(busy(), TIGHT, replications=10_000, workers=2, progress=kill_one)
-    assert found.why_stopped == "a worker process ended"
-    assert 4 <= len(found.rows) < 10_000
+    found = replicate(busy(), TIGHT, replications=20, workers=2, progress=kill_one)
+    assert (found.rows, found.why_stopped) == (rows_of(20), "")
+    assert told == list(range(1, 21))
     assert multiprocessing.active_children() == []
+
+
+def test_a_replication_that_always_ends_its_worker_ends_the_sequence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sim.pool.serve", _ends_at_once)
+    found = replicate(busy(), TIGHT, replications=9, workers=2, done=rows_of(3))
+    assert found.why_stopped == "a worker process ended"
+    assert found.rows == rows_of(3)
+    assert multiprocessing.active_children() == []
+
+
+def _ends_at_once(*_: object) -> None:
+    os._exit(9)
 
 
 def test_no_worker_is_started_for_one_replication(monkeypatch: pytest.MonkeyPatch) -> None:

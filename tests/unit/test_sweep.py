@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from scenarios.loader import load_scenario
 from scenarios.new import ready_text
 from sim import sweep as sweeping
+from sim.points import PointJob, point_row
 from sim.run import simulate
-from sim.sweep import POINTS_MAX, Sweep, check_keys, check_points, read_axes, run_point
+from sim.sweep import POINTS_MAX, Sweep, check_keys, check_points, read_axes
 from vpg.catalogue.load import load_catalogue
 from vpg.errors import InputError, UsageError
 from vpg.rating.hourly import digest
 from vpg.runtables import to_csv, to_parquet
-from vpg.sweeps import Axis, point_count, point_table, points, table_rows
+from vpg.sweeps import Axis, RunRow, point_count, point_table, points, table_rows
 from vpg.text import LANGS, render
 
 if TYPE_CHECKING:
@@ -203,10 +204,15 @@ def test_different_keys_can(scenario: Path) -> None:
     check_keys(sweep_of(scenario, *overs, sets=("seed=1",)))
 
 
+def run_point(sweep: Sweep, point: int, values: tuple[str, ...], replication: int = 0) -> RunRow:
+    row = PointJob(sweep=sweep, catalogue=CATALOGUE).run((point, values, replication))
+    assert row is not None
+    return row
+
+
 def test_a_point_is_the_run_with_the_same_settings(scenario: Path) -> None:
     sweep = sweep_of(scenario, "fleets.sensors.lines=20,40", "seed=3,4", sets=("duration_h=2",))
-    row = run_point(sweep, CATALOGUE, 3, ("40", "4"))
-    assert row is not None
+    row = run_point(sweep, 3, ("40", "4"))
     sets = ("duration_h=2", "fleets.sensors.lines=40", "seed=4")
     alone = simulate(load_scenario(scenario, catalogue=CATALOGUE, sets=sets), CATALOGUE)
     assert row.digest == digest(alone.rows)
@@ -219,16 +225,15 @@ def test_a_point_is_the_run_with_the_same_settings(scenario: Path) -> None:
 def test_a_point_says_what_failed_and_what_has_no_price(scenario: Path) -> None:
     sets = ("vpgs=[{id: gate, type: G}]", "objectives=[{lines_peak_max: 15}]")
     sweep = sweep_of(scenario, "fleets[0].lines=10,20", sets=sets)
-    rows = [run_point(sweep, CATALOGUE, at, value) for at, value in enumerate((("10",), ("20",)))]
-    assert [row.verdict for row in rows if row] == ["holds", "fails"]
-    assert [row.charges_complete for row in rows if row] == [False, False]
+    rows = [run_point(sweep, at, value) for at, value in enumerate((("10",), ("20",)))]
+    assert [row.verdict for row in rows] == ["holds", "fails"]
+    assert [row.charges_complete for row in rows] == [False, False]
     assert check_points(sweep, CATALOGUE), "the unknown limits are warned of, once"
 
 
 def test_a_stopped_point_is_no_point(scenario: Path) -> None:
-    assert (
-        run_point(sweep_of(scenario, "seed=1,2"), CATALOGUE, 0, ("1",), stop=lambda: True) is None
-    )
+    job = PointJob(sweep=sweep_of(scenario, "seed=1,2"), catalogue=CATALOGUE)
+    assert job.run((0, ("1",), 0), stop=lambda: True) is None
 
 
 def test_the_table_keeps_whole_numbers_as_numbers_and_other_values_as_written(
@@ -236,8 +241,8 @@ def test_the_table_keeps_whole_numbers_as_numbers_and_other_values_as_written(
 ) -> None:
     axes = read_axes(["fleets[0].lines=10,20", "fleets[0].traffic[0].jitter_s=0.5,1"])
     sweep = Sweep(scenario=scenario, variant=None, sets=(), axes=axes)
-    rows = [run_point(sweep, CATALOGUE, at, value) for at, value in enumerate(points(axes))]
-    table, cells = point_table(axes), table_rows(axes, [row for row in reversed(rows) if row])
+    rows = [point_row([run_point(sweep, at, value)]) for at, value in enumerate(points(axes))]
+    table, cells = point_table(axes), table_rows(axes, rows[::-1])
     found = pq.read_table(io.BytesIO(to_parquet(table, cells)))
     assert found.column("point").to_pylist() == [0, 1, 2, 3]
     assert found.column("fleets[0].lines").to_pylist() == [10, 10, 20, 20]

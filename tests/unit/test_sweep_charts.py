@@ -14,7 +14,8 @@ from reports import sweep_charts, texts
 from reports.sweep_charts import LINES_MAX, MAPS_MAX, draw_sweep
 from reports.sweep_terminal import ROWS_MAX, print_sweep
 from tests.support_reports import quiet, scenario
-from vpg.sweeps import Axis, PointRow, PointVerdict, points
+from vpg.replications import FIGURES
+from vpg.sweeps import Axis, Estimate, PointRow, PointVerdict, points
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ SHAPES: dict[str, tuple[Axis, ...]] = {
 }
 
 
-def rows_of(axes: tuple[Axis, ...]) -> list[PointRow]:
+def rows_of(axes: tuple[Axis, ...], replications: int = 1) -> list[PointRow]:
     rows = []
     for point, values in enumerate(points(axes)):
         fails = "4000" in values or "0.5" in values
@@ -62,6 +63,24 @@ def rows_of(axes: tuple[Axis, ...]) -> list[PointRow]:
                 charges_complete=point % 2 == 0,
                 verdict="fails" if fails else "holds",
                 digest="0" * 64,
+                replications=replications,
+                objectives_met=0 if fails else replications,
+                until_met=None,
+                estimates=tuple(
+                    Estimate(
+                        figure=figure,
+                        mean=mean,
+                        lower=mean - 9_999.5 if replications > 1 else None,
+                        upper=mean + 9_999.5 if replications > 1 else None,
+                    )
+                    for figure, mean in {
+                        **dict.fromkeys(FIGURES, 5.0),
+                        "accepted_share": 900_000.0 if fails else 1_000_000.0,
+                        "throttled_share": 123_456.0 if fails else 0.0,
+                        "delay_us_p99": 65_000_000.0 if fails else 0.0,
+                        "charges_yen": 1_100.0 + point,
+                    }.items()
+                ),
             )
         )
     return rows
@@ -90,6 +109,26 @@ def test_the_same_sweep_gives_the_same_bytes_whatever_the_order_of_its_rows(
         kept.append([path.read_bytes() for path in paths])
     assert len(kept[0]) == 4
     assert kept[0] == kept[1]
+
+
+def test_intervals_are_drawn_inside_the_picture_and_within_what_can_be(tmp_path: Path) -> None:
+    plain, bars = (
+        draw_sweep(SCENARIO, (LINES,), rows_of((LINES,), count), tmp_path, "en")
+        for count in (1, 20)
+    )
+    assert [path.name for path in plain] == [path.name for path in bars]
+    for row in rows_of((LINES,), 20):
+        for panel, (_, unit, floor) in sweep_charts._PANELS.items():
+            below, above = sweep_charts._spread_of(row, panel)
+            mean = sweep_charts._mean(row, panel)
+            assert floor <= mean - below <= mean <= mean + above
+            share = unit != 1
+            assert not share or mean + above <= 100
+            assert above == pytest.approx(
+                min(9_999.5 / unit, 100 - mean if share else 1e9), abs=floor + 1e-9
+            )
+    (single,) = rows_of((Axis(key="seed", values=("1",)),))
+    assert {sweep_charts._spread_of(single, panel) for panel in sweep_charts._PANELS} == {(0, 0)}
 
 
 def test_the_boundary_runs_between_points_that_hold_and_points_that_fail() -> None:
@@ -131,6 +170,18 @@ def test_the_page_is_bounded_and_cannot_steer_the_terminal(lang: str) -> None:
     assert len(said.splitlines()) < ROWS_MAX + 20
     assert str(120 - ROWS_MAX) in said
     assert said.index("120") < said.index("fleets.meters.lines")
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_the_page_of_replications_says_mean_half_width_and_how_many_hold(lang: str) -> None:
+    lines = page((LINES,), lang, rows_of((LINES,), 20)).splitlines()
+    first = next(at for at, line in enumerate(lines) if line.split()[:1] == ["1000"])
+    assert "100.000%" in lines[first]
+    assert "+-1.000%" in lines[first + 1]
+    assert lines[first + 1].endswith("20/20") or "20/20" in lines[first + 1]
+    assert any("0/20" in line.split() for line in lines)
+    assert any("95 %" in line for line in lines)
+    assert all(len(line) <= 80 for line in lines)
 
 
 def test_the_page_counts_verdicts_and_marks_unknown_prices() -> None:

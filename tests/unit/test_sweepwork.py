@@ -6,26 +6,28 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpg.errors import ExitCode, InputError
-from vpg.sweeps import PointRow
+from vpg.errors import EnsureError, ExitCode, InputError
+from vpg.sweeps import RunRow
 from vpg.sweepwork import JOURNAL, SweepError, SweepWork
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def row(point: int) -> PointRow:
+def row(point: int, replication: int = 0) -> RunRow:
     figures = {
         name: point
-        for name in PointRow.__struct_fields__
-        if name not in {"values", "charges_complete", "verdict", "digest"}
+        for name in RunRow.__struct_fields__
+        if name not in {"values", "replication", "charges_complete", "verdict", "digest"}
     }
-    return PointRow(
+    return RunRow(
         **figures,
+        replication=replication,
         values=("長い, \n", str(point)),
         charges_complete=True,
         verdict="holds",
@@ -45,9 +47,11 @@ def kept(folder: Path, count: int) -> Path:
     return one.path
 
 
-def read(folder: Path, identity: str = "a" * 64, *, fresh: bool = False) -> dict[int, PointRow]:
+def read(folder: Path, identity: str = "a" * 64, *, fresh: bool = False) -> dict[int, RunRow]:
     with work(folder, identity) as one:
-        return one.open({"scenario.yaml": b"x"}, "words", fresh=fresh)
+        rows = one.open({"scenario.yaml": b"x"}, "words", fresh=fresh)
+    assert all(one.replication == 0 for one in rows)
+    return {one.point: one for one in rows}
 
 
 def test_what_was_kept_is_read_back_and_the_name_is_safe(tmp_path: Path) -> None:
@@ -80,6 +84,25 @@ def test_torn_at_any_byte_only_finished_points_come_back_and_new_ones_can_follow
         one.open({}, "words", fresh=False)
         one.add(row(9))
     assert read(folder)[9] == row(9)
+
+
+def test_each_replication_is_kept_and_the_same_line_twice_counts_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        with work(tmp_path) as one:
+            one.open({}, "words", fresh=False)
+            for replication in range(3):
+                one.add(row(7, replication))
+    with work(tmp_path) as one:
+        assert one.open({}, "words", fresh=False) == [row(7, number) for number in range(3)]
+
+
+def test_two_answers_to_one_run_are_a_fault_and_not_a_choice(tmp_path: Path) -> None:
+    with work(tmp_path) as one:
+        one.open({}, "words", fresh=False)
+        one.add(row(7))
+        one.add(msgspec.structs.replace(row(7), digest="another"))
+    with work(tmp_path) as one, pytest.raises(EnsureError, match="run 0 of point 7"):
+        one.open({}, "words", fresh=False)
 
 
 def test_points_of_another_sweep_never_come_back(tmp_path: Path) -> None:

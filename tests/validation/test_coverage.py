@@ -13,7 +13,8 @@ import pytest
 
 from scenarios.model import Limiter
 from sim import theory
-from sim.replicate import narrow, replicate
+from sim.replicate import replicate
+from sim.sequence import narrow
 from sim.stats import Interval, Until, mean_interval
 from tests.support_sim import fleet, poisson, scenario, small_limits, vpg
 from vpg.replications import value_of

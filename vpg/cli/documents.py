@@ -165,7 +165,7 @@ class ArrivalsDocument(Document, frozen=True, kw_only=True):
 class SweepDocument(Document, frozen=True, kw_only=True):
     """``vpg sweep``: every finished point; ``status`` partial: it was stopped before the last."""
 
-    schema_version: Literal["vpgsim-sweep-v1"] = "vpgsim-sweep-v1"
+    schema_version: Literal["vpgsim-sweep-v2"] = "vpgsim-sweep-v2"
     scenario: str
     title: str
     variant: str
@@ -175,6 +175,10 @@ class SweepDocument(Document, frozen=True, kw_only=True):
     why_partial: str
     points_total: int
     points_done: int
+    replications: int
+    """Asked of each point; with ``until`` at most so many."""
+    until: str
+    """The interval that ends the replications of a point; empty: none."""
     axes: list[Axis]
     points: list[PointRow]
     warnings: list[ProblemPart]

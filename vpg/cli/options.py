@@ -88,6 +88,15 @@ WorkersOption = Annotated[
         help="Processes for replications, else as many as pay; results never depend on it.",
     ),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Compute on the workers of a Dask scheduler, e.g. tcp://10.0.0.5:8786 (extra "
+        "cluster). Results never depend on it.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist already.")]
 
 

@@ -8,7 +8,6 @@ workers pay, and nothing that is written.
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from reports.document import FigurePart, Method, ReplicationsPart
     from scenarios.model import Scenario
+    from sim.pool import Team
     from sim.stats import Interval, Until
     from vpg.cli.runner import Loaded
     from vpg.cli.stopping import StopFlag
@@ -151,14 +151,22 @@ class _Finished:
         return self.at_us
 
 
-def repeat(
-    loaded: Loaded, first: RunResult, what: Asked, terminal: Terminal, stop: StopFlag
+def repeat(  # noqa: PLR0917 - one step of the command
+    loaded: Loaded,
+    first: RunResult,
+    what: Asked,
+    team: Team | None,
+    terminal: Terminal,
+    stop: StopFlag,
 ) -> Repeated:
     """Run the replications behind ``first``, which is replication 0, and sum up.
 
+    ``team`` computes them, else processes of this machine as far as they pay.
     A broken promise of the simulator (``EnsureError``) leaves a run directory that says so.
     """
-    from sim.replicate import Replicated, narrow, replicate, study
+    from sim.pool import Local
+    from sim.replicate import Replicated, replicate, study
+    from sim.sequence import narrow
     from vpg.cli import progress, runner
 
     scenario, catalogue = loaded.scenario, loaded.catalogue
@@ -176,7 +184,7 @@ def repeat(
                 scenario,
                 catalogue,
                 replications=what.replications,
-                workers=what.workers or _workers(loaded, what.replications - 1),
+                team=team or Local(workers=what.workers or _workers(loaded, what.replications - 1)),
                 done=(study(scenario, catalogue, first, 0),),
                 enough=None if what.until is None else narrow(what.until),
                 progress=tell,
@@ -191,11 +199,10 @@ def repeat(
 def _workers(loaded: Loaded, left: int) -> int:
     """Return how many workers the work ``left`` pays, as long as one replication took."""
     from vpg.cli.clock import wall_us
+    from vpg.cli.teams import processors
 
     left_s = (wall_us() - loaded.began_us) * left // _MILLION
-    usable = getattr(os, "sched_getaffinity", None)
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
-    return cores if left_s >= _PAYS_FROM_S else 1
+    return processors() if left_s >= _PAYS_FROM_S else 1
 
 
 def _sum_up(scenario: Scenario, first: RunResult, what: Asked, replicated: Any) -> Repeated:  # noqa: ANN401 - imported inside

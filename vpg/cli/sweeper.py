@@ -1,8 +1,8 @@
-"""One sweep, step by step: check every point, compute the missing ones, keep the table.
+"""One sweep, step by step: check every point, compute the missing runs, keep the table.
 
 Owns: the order of the steps, the identity of a sweep, and its directory's manifest. Does not own:
-points (``sim.sweep``), processes (``sim.sweeppool``), finished points (``vpg.sweepwork``). Times:
-the wall clock appears in the manifest and the directory's name only.
+the grid (``sim.sweep``), points (``sim.points``), who computes (``sim.pool``), finished runs
+(``vpg.sweepwork``). Times: the wall clock appears in the manifest and the directory's name only.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from vpg.errors import InputError, Place, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sim.points import PointPlan, Reached, Wanted
+    from sim.pool import Team
     from sim.sweep import Sweep
-    from sim.sweeppool import Reached
     from vpg.cli.documents import SweepDocument
+    from vpg.cli.replications import Asked
     from vpg.cli.runner import Loaded, Request
     from vpg.cli.stopping import StopFlag
     from vpg.sweeps import PointRow
     from vpg.sweepwork import SweepWork
 
-TABLE = "sweep"
+TABLE, RUNS_TABLE = "sweep", "replications"
 _PARTIAL = "Finished points of a sweep that has not ended; the same command goes on from them."
 
 
@@ -38,12 +40,15 @@ class Prepared:
     """A sweep of which every point can run."""
 
     sweep: Sweep
+    asked: Asked
+    wanted: Wanted
     total: int
+    """Points."""
     loaded: Loaded
     """The first point, and the files of all."""
     warnings: tuple[Problem, ...]
     identity: str
-    """Digest of all that the points depend on."""
+    """Digest of all that a run depends on; how many are asked for is not in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +60,20 @@ class Kept:
     digest: str = ""
 
 
-def read_sweep(request: Request, overs: Sequence[str]) -> Sweep:
+def read_sweep(request: Request, overs: Sequence[str], asked: Asked) -> Sweep:
     """Return what ``request`` and the ``--over`` texts mean; raises ``UsageError``."""
-    from sim.sweep import Sweep, read_axes
+    from sim.sweep import Sweep, check_runs, read_axes
 
+    axes = read_axes(overs)
+    check_runs(axes, asked.replications)
     return Sweep(
-        scenario=request.source.path,
-        variant=request.variant,
-        sets=request.sets,
-        axes=read_axes(overs),
+        scenario=request.source.path, variant=request.variant, sets=request.sets, axes=axes
     )
 
 
-def prepare(request: Request, sweep: Sweep) -> Prepared:
+def prepare(request: Request, sweep: Sweep, asked: Asked) -> Prepared:
     """Check every point; raises ``InputError`` or ``UsageError`` before anything is written."""
+    from sim.points import Wanted
     from sim.sweep import check_keys, check_points, inputs
     from vpg.catalogue.load import load_catalogue
     from vpg.cli.runner import load
@@ -82,6 +87,8 @@ def prepare(request: Request, sweep: Sweep) -> Prepared:
     _check_data_names(loaded)
     return Prepared(
         sweep=sweep,
+        asked=asked,
+        wanted=Wanted(replications=asked.replications, until=asked.until),
         total=point_count(sweep.axes),
         loaded=loaded,
         warnings=tuple(doubts),
@@ -94,7 +101,8 @@ def _check_data_names(loaded: Loaded) -> None:
     from vpg.rundir import OWN_FILES
     from vpg.sweepwork import JOURNAL
 
-    own = (OWN_FILES | {JOURNAL, f"{TABLE}.csv", f"{TABLE}.parquet"}) - {SCENARIO_FILE}
+    tables = {f"{table}.{kind}" for table in (TABLE, RUNS_TABLE) for kind in ("csv", "parquet")}
+    own = (OWN_FILES | tables | {JOURNAL}) - {SCENARIO_FILE}
     place = Place(file=sound(str(loaded.request.source.path)))
     taken = sorted(own.intersection(loaded.files))
     if taken:
@@ -139,56 +147,50 @@ def work_of(prepared: Prepared) -> SweepWork:
     )
 
 
-def begin(prepared: Prepared, work: SweepWork, *, fresh: bool) -> dict[int, PointRow]:
-    """Make the working directory and return the points that are finished already."""
+def begin(prepared: Prepared, work: SweepWork, *, fresh: bool) -> PointPlan:
+    """Make the working directory and return the runs: those finished already, and those to come."""
+    from sim.points import PointPlan
+
     out = prepared.loaded.request.out
     if sound(str(out)) != str(out):
         values = {"reason": "the name is not valid text (UTF-8)"}
         raise InputError([Problem(code="VPG1451", place=Place(file=str(out)), values=values)])
-    return work.open(prepared.loaded.files, _PARTIAL, fresh=fresh)
+    known = work.open(prepared.loaded.files, _PARTIAL, fresh=fresh)
+    return PointPlan(prepared.sweep, prepared.wanted, known, work.add)
 
 
 def compute(
     prepared: Prepared,
     work: SweepWork,
-    rows: dict[int, PointRow],
+    plan: PointPlan,
+    team: Team,
     *,
-    workers: int,
     progress: Callable[[Reached], None] | None,
     stop: StopFlag,
 ) -> None:
-    """Compute the points that ``rows`` lacks, and keep each in ``work`` and ``rows``."""
-    from sim import sweeppool
+    """Compute the runs that ``plan`` lacks, and keep each in ``work``."""
+    from sim import points
     from vpg.cli.runner import SCENARIO_FILE
-    from vpg.sweeps import points
 
-    def done(row: PointRow) -> None:
-        work.add(row)
-        rows[row.point] = row
-
-    every = enumerate(points(prepared.sweep.axes))
-    sweeppool.compute(
+    job = points.PointJob(
         # The copy: a change of the file meanwhile must not reach the later points.
-        replace(prepared.sweep, scenario=work.path / SCENARIO_FILE),
-        prepared.loaded.catalogue,
-        [(point, values) for point, values in every if point not in rows],
-        workers=workers,
-        done=done,
-        progress=progress,
-        stop=stop,
+        sweep=replace(prepared.sweep, scenario=work.path / SCENARIO_FILE),
+        catalogue=prepared.loaded.catalogue,
+        inputs=prepared.loaded.files,
     )
+    points.compute(job, plan, team, progress=progress, stop=stop)
 
 
 # ---- the result ----------------------------------------------------------------------------------
 
 
-def write(prepared: Prepared, rows: Sequence[PointRow], stop: StopFlag) -> Kept | None:
+def write(prepared: Prepared, plan: PointPlan, stop: StopFlag) -> Kept | None:
     """Write the sweep's directory; it appears complete, or (a failure, ``stop``) not at all."""
     from vpg.rundir import RunDirWriter
     from vpg.runtables import to_csv, to_parquet
-    from vpg.sweeps import point_table, table_rows
+    from vpg.sweeps import point_table, run_rows, run_table, table_rows
 
-    loaded, axes = prepared.loaded, prepared.sweep.axes
+    loaded, axes, rows = prepared.loaded, prepared.sweep.axes, plan.rows()
     name = f"{TABLE}-{loaded.scenario.name}"
     with RunDirWriter(
         parent=loaded.request.out,
@@ -202,6 +204,10 @@ def write(prepared: Prepared, rows: Sequence[PointRow], stop: StopFlag) -> Kept 
         as_csv = to_csv(table, cells)
         writer.write_bytes(f"{TABLE}.csv", as_csv)
         writer.write_bytes(f"{TABLE}.parquet", to_parquet(table, cells))
+        if prepared.wanted.replications > 1:
+            runs, run_cells = run_table(axes), run_rows(axes, plan.runs())
+            writer.write_bytes(f"{RUNS_TABLE}.csv", to_csv(runs, run_cells))
+            writer.write_bytes(f"{RUNS_TABLE}.parquet", to_parquet(runs, run_cells))
         charts = _draw(prepared, rows, writer.folder)
         for chart in charts:
             writer.path(chart)
@@ -246,9 +252,11 @@ def _manifest(prepared: Prepared, rows: Sequence[PointRow], digest: str) -> dict
         "variant": loaded.scenario.variant,
         "sets": list(prepared.sweep.sets),
         "over": [{"key": a.key, "values": list(a.values)} for a in prepared.sweep.axes],
-        "replication": 0,
+        "replications": prepared.wanted.replications,
+        "until": prepared.asked.until_text,
         "points_total": prepared.total,
         "points_done": len(rows),
+        "runs_done": sum(row.replications for row in rows),
         "identity": prepared.identity,
         "catalogue": {
             "id": loaded.catalogue.id,
@@ -271,13 +279,11 @@ def _manifest(prepared: Prepared, rows: Sequence[PointRow], digest: str) -> dict
     }
 
 
-def document(
-    prepared: Prepared, rows: Sequence[PointRow], kept: Kept, why_partial: str
-) -> SweepDocument:
+def document(prepared: Prepared, plan: PointPlan, kept: Kept, why_partial: str) -> SweepDocument:
     """Return the document of ``vpg sweep --json``."""
     from vpg.cli.documents import SweepDocument, problem_part
 
-    scenario = prepared.loaded.scenario
+    scenario, rows = prepared.loaded.scenario, plan.rows()
     return SweepDocument(
         scenario=scenario.name,
         title=scenario.title,
@@ -288,8 +294,10 @@ def document(
         why_partial=why_partial,
         points_total=prepared.total,
         points_done=len(rows),
+        replications=prepared.wanted.replications,
+        until=prepared.asked.until_text,
         axes=list(prepared.sweep.axes),
-        points=sorted(rows, key=lambda row: row.point),
+        points=rows,
         warnings=[problem_part(warning) for warning in prepared.warnings],
         charts=list(kept.charts),
         digest=kept.digest,

@@ -10,6 +10,7 @@ import typer
 from vpg.cli.grammar import command
 from vpg.cli.options import (
     CatalogueOption,
+    ClusterOption,
     OutDirOption,
     ReplicationsOption,
     ScenarioArgument,
@@ -84,13 +85,16 @@ def run(
     replicate: ReplicationsOption = None,
     until: UntilOption = None,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
 ) -> None:
     """Run and tell."""
-    from vpg.cli import replications, runner, stopping
+    from vpg.cli import replications, runner, stopping, teams
     from vpg.cli.terminal import kept_in
 
     exclude({"--charts": charts not in {None, "none"}, "--no-charts": no_charts})
+    exclude({"--cluster": cluster is not None, "--workers": workers is not None})
     asked = replications.asked(replicate, until, workers)
+    teams.check(cluster, is_used=asked is not None)
     request = runner.Request(
         source=find_scenario(scenario),
         variant=variant,
@@ -101,27 +105,30 @@ def run(
         lang=terminal.lang,
     )
     with stopping.asked_to_stop(terminal.word("stopping")) as stop:
-        done = _run(request, asked, terminal, stop)
+        done = _run(request, asked, cluster, terminal, stop)
         with kept_in(done.run_dir):
             _tell(done, terminal)
     raise typer.Exit(_exit_code(done, stop, fail_on_objectives=fail_on_objectives))
 
 
-def _run(request: Request, asked: Asked | None, terminal: Terminal, stop: StopFlag) -> Done:
-    from vpg.cli import progress, replications, runner
+def _run(
+    request: Request, asked: Asked | None, cluster: str | None, terminal: Terminal, stop: StopFlag
+) -> Done:
+    from vpg.cli import progress, replications, runner, teams
     from vpg.text import render
 
     loaded = runner.load(request)
     for warning in loaded.warnings:
         terminal.note(render(warning, terminal.lang))
     runner.check_out(loaded)
-    with progress.shown(terminal) as show:
-        result = runner.simulate(loaded, show, stop)
-    accounts = runner.account(loaded, result)
-    repeated = None
-    if asked is not None:
-        repeated = replications.repeat(loaded, result, asked, terminal, stop)
-        result = repeated.marked(result)
+    with teams.far(cluster) as team:  # Before the first run: a cluster may be out of reach.
+        with progress.shown(terminal) as show:
+            result = runner.simulate(loaded, show, stop)
+        accounts = runner.account(loaded, result)
+        repeated = None
+        if asked is not None:
+            repeated = replications.repeat(loaded, result, asked, team, terminal, stop)
+            result = repeated.marked(result)
     if request.charts and not stop():
         terminal.note(terminal.word("run_charts"))
     return runner.write(loaded, result, accounts, stop, repeated)

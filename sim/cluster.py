@@ -157,12 +157,16 @@ def _check(address: str, client: Any) -> None:  # noqa: ANN401 - Dask's
     except Exception as failure:  # noqa: BLE001 - whatever the scheduler could not import
         told[address] = failure
     for who, theirs in sorted(told.items(), key=lambda one: (one[0] != address, one[0])):
-        if theirs != versions():
+        if theirs != _own_versions():
             raise _other_code(who, theirs)
 
 
+def _own_versions() -> dict[str, str]:
+    return versions()
+
+
 def _other_code(who: str, theirs: object) -> ClusterError:
-    ours = versions()
+    ours = _own_versions()
     if isinstance(theirs, dict):
         there = {name: theirs.get(name, "-") for name in ours if theirs.get(name) != ours[name]}
         here = {name: ours[name] for name in there}

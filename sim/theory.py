@@ -6,10 +6,10 @@ never for money. Units: rates in 1/s, durations in µs; loads in Erlang (1). Eve
 stationary theory: a simulation agrees once its start is forgotten, within the spread of its
 estimator.
 
-How a VPG maps: a token bucket of rate r and burst b that refuses is M/D/1/b with the service time 1
-/ r (an arrival is refused exactly when the work ahead exceeds b - 1 services); one that queues with
-burst 1 is M/D/1; the line cap with a session's duration as the holding time is Erlang's loss
-system, and Engset's when the fleet is not large.
+How a VPG maps: a limiter that queues with burst 1 is M/D/1 with the service time 1 / r, and M/D/1/K
+when at most K - 1 may wait; a token bucket of burst b is M/D/1 with bounded work (the section on
+it says why); the line cap with a session's duration as the holding time is Erlang's loss system,
+and Engset's when the fleet is not large.
 """
 
 from __future__ import annotations
@@ -124,6 +124,25 @@ def md1k_loss(places: int, load: float) -> float:
     return 1 - 1 / (empty + load)
 
 
+def md1k_wait_us(places: int, arrivals_per_s: float, service_us: float) -> float:
+    """Return the mean wait (µs, without service) of those whom M/D/1/K lets in.
+
+    Little's law on the mean number in the system, whose distribution is that of M/D/1 cut at K.
+    Source: H. C. Tijms, A First Course in Stochastic Models (2003), chapter 9 (M/G/1/K).
+
+    >>> md1k_wait_us(1, 0.5, 1_000_000)
+    0.0
+    """
+    load = utilisation(arrivals_per_s, service_us)
+    ensure(places >= 1 and load > 0, "M/D/1/K has a place and a load")
+    weights = _md1_weights(load, places - 1)
+    all_weights = math.fsum(weights)
+    scale = 1 / all_weights + load
+    loss = 1 - 1 / scale
+    below = math.fsum(j * weight for j, weight in enumerate(weights)) / all_weights / scale
+    return ((below + places * loss) * scale / load - 1) * service_us
+
+
 def mm1k_loss(places: int, load: float) -> float:
     """Return the share of arrivals that M/M/1/K refuses; ``places`` counts the one in service too.
 
@@ -160,6 +179,41 @@ def _poisson_above(count: int, mean: float, probabilities: list[float]) -> float
         if total + term == total and n > mean:
             return total
         total += term
+
+
+# ---- a token bucket ------------------------------------------------------------------------------
+#
+# A bucket of burst b that fills continuously lacks a token for each admitted request until the rate
+# has brought it back: what it lacks is the work of a queue whose service takes 1 / rate, and the
+# request is admitted while that work is at most b - 1 services. This is the continuous-state leaky
+# bucket, GCRA(1 / rate, (b - 1) / rate), of ITU-T I.371 annex A. Whoever is refused brings no work,
+# so under Poisson arrivals the work is that of M/D/1 bounded by b services. Work exceeds b - 1
+# services exactly while b customers are in the system (each service but the running one is whole).
+
+
+def bucket_refused_share(burst_requests: int, load: float) -> float:
+    """Return the share of a Poisson stream that a refusing token bucket refuses; any ``load``.
+
+    The loss of M/D/1 with its work bounded by the burst: that of M/D/1 with so many places.
+    Source: as above, and ``md1k_loss``.
+
+    >>> round(bucket_refused_share(1, 2.0), 12) == round(erlang_b(1, 2.0), 12)
+    True
+    """
+    return md1k_loss(burst_requests, load)
+
+
+def bucket_waiting_share(burst_requests: int, arrivals_per_s: float, service_us: float) -> float:
+    """Return the share of a Poisson stream that waits at all at a queueing token bucket.
+
+    Its slots may be promised ahead, so its work is that of M/D/1, and b - 1 services of it are
+    free. Source: as above, and ``md1_wait_below``.
+
+    >>> round(bucket_waiting_share(1, 0.5, 1_000_000), 12)
+    0.5
+    """
+    free_us = (burst_requests - 1) * service_us
+    return 1 - md1_wait_below(free_us, arrivals_per_s, service_us)
 
 
 # ---- many servers --------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ def run_scenario(text: str, *, limits: dict[str, int] | None = None) -> RunResul
     ``limits`` replaces catalogue items (e.g. ``lines_max_c_small``) as a user's own table does.
     """
     from scenarios.loader import load_scenario
+    from sim.engine_check.limits import limits_table
     from sim.run import simulate
     from vpg.catalogue.load import load_catalogue
 
@@ -27,12 +28,3 @@ def run_scenario(text: str, *, limits: dict[str, int] | None = None) -> RunResul
         own.write_text(limits_table(limits or {}), encoding="utf-8")
         catalogue = load_catalogue([own] if limits else [])
     return simulate(load_scenario(text, catalogue=catalogue), catalogue)
-
-
-def limits_table(limits: dict[str, int]) -> str:
-    """Return a user's catalogue table that replaces ``limits``."""
-    rows = ["effective_from = 2019-10-01\nreplace = true\n"]
-    for item, value in limits.items():
-        unit = "lines" if item.startswith("lines_max") else "requests/s"
-        rows.append(f'[[limit]]\nitem = "{item}"\nvalue = {value}\nunit = "{unit}"\n')
-    return "\n".join(rows)

@@ -24,8 +24,8 @@ from scenarios.model import (
     Trace,
     Vpg,
 )
+from sim.engine_check.limits import limits_table
 from sim.run import simulate
-from tests.support import limits_table
 from vpg.catalogue.load import load_catalogue
 from vpg.rating.histogram import bucket_of
 from vpg.rating.hourly import HourlyRow

@@ -17,6 +17,7 @@ HELP = (
     ("run",),
     ("sweep",),
     ("validate",),
+    ("validate-engine",),
     ("new",),
     ("import",),
     ("import", "lines"),

@@ -14,6 +14,7 @@ from scenarios.model import Objective
 from tests.support import ROOT
 from vpg.catalogue.items import BILL_ITEMS, SIZES
 from vpg.errors import EnsureError
+from vpg.laws import LawFigure
 
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 SAME_IN_BOTH = (
@@ -48,6 +49,7 @@ def test_every_name_the_document_can_hold_has_words() -> None:
         *(f"limit.{name}" for name in (*get_args(LimitName), *get_args(Binding))),
         *(f"advice.{name}" for name in get_args(AdviceKind)),
         *(f"item.{name}" for name in BILL_ITEMS),
+        *(f"law_figure.{name}" for name in get_args(LawFigure)),
         *(f"size.{name}" for name in SIZES),
         *(f"objective.{name}" for name in kinds),
     }
@@ -59,7 +61,17 @@ def test_every_text_is_used() -> None:
     code = "\n".join(
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "reports").glob("*.py"))
     )
-    built = ("advice", "item", "limit", "objective", "retry", "size", "unit", "verdict")
+    built = (
+        "advice",
+        "item",
+        "law_figure",
+        "limit",
+        "objective",
+        "retry",
+        "size",
+        "unit",
+        "verdict",
+    )
     unused = [
         key
         for key in texts.table()

@@ -148,6 +148,48 @@ def test_md1k_loss_is_that_of_its_embedded_chain(places: int, load: float) -> No
     )
 
 
+@pytest.mark.parametrize("load", [0.3, 0.9, 1.0, 1.4])
+def test_md1k_with_two_places_waits_what_little_says_of_the_only_place_to_wait(load: float) -> None:
+    # That place is taken exactly while arrivals are refused (Poisson arrivals see time averages).
+    loss = md1k_loss_from_chain(2, load)
+    expected_us = loss / (load * (1 - loss)) * SECOND_US
+    assert theory.md1k_wait_us(2, load, SECOND_US) == pytest.approx(expected_us, rel=1e-6)
+
+
+def test_md1k_waits_nothing_with_one_place_and_like_md1_with_many() -> None:
+    assert theory.md1k_wait_us(1, 0.7, SECOND_US) == 0
+    many_us = theory.md1k_wait_us(200, 0.7, SECOND_US)
+    assert many_us == pytest.approx(theory.md1_wait_us(0.7, SECOND_US), rel=1e-9)
+    # Overloaded, a long queue is full: who gets in waits for all but the one whose place it takes.
+    assert theory.md1k_wait_us(60, 5.0, SECOND_US) == pytest.approx(59 * SECOND_US, rel=0.01)
+
+
+def bucket_share_from_chain(burst: int, load: float, steps: int) -> float:
+    """Refused share of a bucket from what it lacks at arrivals, on a grid of steps of a request."""
+    lacks = np.arange(burst * steps + 1)
+    admitted = lacks <= (burst - 1) * steps
+    after = lacks + steps * admitted
+    falls = after[:, None] - lacks[None, :]
+    # Between arrivals it lacks less and less, to 0 at least; half a step is the mean rounding.
+    at_most = np.where(falls > 0, np.exp(-load * (falls - 0.5) / steps), 1.0)
+    chain = np.diff(at_most, axis=1, prepend=0.0)
+    system = np.vstack([chain.T - np.eye(len(lacks)), np.ones(len(lacks))])
+    seen = np.linalg.lstsq(system, np.append(np.zeros(len(lacks)), 1.0), rcond=None)[0]
+    return float(seen[~admitted].sum())
+
+
+@pytest.mark.parametrize(("burst", "load"), [(1, 0.5), (2, 0.9), (4, 0.8), (3, 1.5)])
+def test_a_bucket_refuses_as_its_bounded_work_says(burst: int, load: float) -> None:
+    found = bucket_share_from_chain(burst, load, 60)
+    assert theory.bucket_refused_share(burst, load) == pytest.approx(found, rel=0.02)
+
+
+@pytest.mark.parametrize("burst", [1, 2, 5])
+def test_a_queueing_bucket_lets_wait_whoever_finds_its_burst_used(burst: int) -> None:
+    share = theory.bucket_waiting_share(burst, 0.8, SECOND_US)
+    assert share == pytest.approx(1 - erlang_1909(Fraction(burst - 1), Fraction(4, 5)), rel=1e-9)
+
+
 @pytest.mark.parametrize("load", [0.1, 1.0, 3.0])
 def test_md1_with_one_place_is_erlang_b_with_one_server(load: float) -> None:
     assert theory.md1k_loss(1, load) == pytest.approx(theory.erlang_b(1, load), rel=1e-12)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sim import theory
+from sim.engine_check.measures import delays, mean_delay_us, total
 from tests.support import run_scenario
 from tests.validation.estimators import SIGMAS, loss_system_sigma, single_server_sigma
 from vpg.rating.histogram import upper_us
@@ -64,18 +65,6 @@ def poisson(per_s: float, lines: int = LINES) -> str:
 
 def evenly(every_s: float) -> str:
     return f"{{kind: periodic, every_s: {every_s}, phase: even}}"
-
-
-def total(result: RunResult, column: str) -> int:
-    return sum(getattr(row, column) for row in result.rows)
-
-
-def delays(result: RunResult) -> dict[int, int]:
-    merged: dict[int, int] = {}
-    for counts in result.delays.values():
-        for bucket, count in counts.items():
-            merged[bucket] = merged.get(bucket, 0) + count
-    return merged
 
 
 def refused_share(result: RunResult) -> float:
@@ -169,8 +158,7 @@ def check_delays(*, load: float, burst: int, hours: float, seed: int) -> None:
     assert checked > 1
     if burst == 1:
         # A bucket is 0.8 % wide: its middle is at most 0.4 % off.
-        mean_us = sum((upper_us(b - 1) + 1 + upper_us(b)) / 2 * n for b, n in counts.items() if b)
-        mean_us /= customers
+        mean_us = mean_delay_us(counts)
         expected_us = theory.md1_wait_us(offered_per_s, SERVICE_US)
         sigma_us = SERVICE_US * single_server_sigma(
             lambda work: work, load=load, customers=customers

@@ -19,6 +19,7 @@ from vpg.cli.commands import (
     show,
     sweep,
     validate,
+    validate_engine,
 )
 from vpg.cli.grammar import LangOption, new_app, translate, with_examples
 
@@ -67,6 +68,7 @@ def application(lang: Lang = "en") -> Any:  # noqa: ANN401 - typer's own group
         run.register,
         sweep.register,
         validate.register,
+        validate_engine.register,
         new.register,
         imports.register,
         catalogue.register,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from vpg.cli.terminal import sound
+from vpg.laws import LawRow
 from vpg.sweeps import Axis, PointRow
 from vpg.text import message
 
@@ -185,6 +186,15 @@ class SweepDocument(Document, frozen=True, kw_only=True):
     charts: list[str]
     digest: str
     """SHA-256 of ``sweep.csv``; empty while partial."""
+
+
+class EngineDocument(Document, frozen=True, kw_only=True):
+    """``vpg validate-engine``: each law, what theory says of it and what was measured."""
+
+    schema_version: Literal["vpgsim-validate-engine-v1"] = "vpgsim-validate-engine-v1"
+    form: Literal["short", "long"]
+    verdict: Literal["met", "missed"]
+    laws: list[LawRow]
 
 
 def problem_part(problem: Problem) -> ProblemPart:

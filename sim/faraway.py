@@ -88,11 +88,11 @@ def _unpacked(parcel: bytes) -> Job[Any, Any]:
             folder = None
             if files:
                 folder = tempfile.TemporaryDirectory(prefix="vpg-", ignore_cleanup_errors=True)
-                job = job.at(Path(folder.name))
                 for name, content in files.items():
                     path = Path(folder.name) / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
+                job = job.at(Path(folder.name))
             _JOBS[key] = job, folder
         return _JOBS[key][0]
 

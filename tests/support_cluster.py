@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support import ROOT
 
@@ -71,6 +71,28 @@ class LocalCluster:
         for process in [*self.workers, *([self.scheduler] if self.scheduler else [])]:
             process.kill()
             process.wait(timeout=_PATIENCE_S)
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A job that never ends by itself and writes down when it begins and is stopped."""
+
+    told: Path
+
+    def files(self) -> dict[str, bytes]:
+        return {"sub/data.txt": b"there"}
+
+    def at(self, folder: Path) -> Endless:
+        assert (folder / "sub" / "data.txt").read_bytes() == b"there"
+        return self
+
+    def run(self, task: int, *, progress: Any = None, stop: Any = None) -> None:
+        del progress
+        (self.told / f"{task}-began").touch()
+        until = time.monotonic() + _PATIENCE_S
+        while not stop() and time.monotonic() < until:
+            time.sleep(0.02)
+        (self.told / f"{task}-{'stopped' if stop() else 'forgotten'}").touch()
 
 
 @contextmanager

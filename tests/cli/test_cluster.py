@@ -17,13 +17,14 @@ import pytest
 from sim.faraway import versions
 from tests.support import ROOT
 from tests.support_cli import start, vpg
-from tests.support_cluster import cluster
+from tests.support_cluster import Endless, cluster
 from vpg.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from sim.pool import Job
     from tests.support_cluster import LocalCluster
 
 SWEEP = (
@@ -104,6 +105,35 @@ def test_a_worker_that_joins_later_with_other_code_computes_nothing(
     assert (answer.code, answer.numbers) == (ExitCode.CANNOT_TELL, ["VPG1486"])
     [left] = (in_tmp / "runs").iterdir()
     assert (left / "points.jsonl").read_bytes() == b""
+
+
+def test_what_nobody_waits_for_is_stopped_on_the_workers(
+    running: LocalCluster, tmp_path: Path
+) -> None:
+    from sim.cluster import connected
+
+    def told(end: str) -> list[str]:
+        return sorted(path.name for path in tmp_path.glob(f"*-{end}"))
+
+    def waited_for(end: str, count: int) -> list[str]:
+        until = time.monotonic() + 30
+        while len(told(end)) < count and time.monotonic() < until:
+            time.sleep(0.02)
+        return told(end)
+
+    with connected(running.address) as far:
+        job: Job[int, None] = Endless(tmp_path)
+        crew = far.crew(job, most=4, show=lambda _: None, stop=lambda: False)
+        for task in range(4):
+            assert crew.has_room
+            crew.give(task)
+        assert not crew.has_room
+        assert len(waited_for("began", 2)) == 2
+        assert list(crew.finished()) == []
+        crew.end()
+        assert len(waited_for("stopped", 2)) == 2
+        assert told("forgotten") == []
+        assert len(told("began")) == 2, "two threads, so two others were never begun"
 
 
 # ---- no cluster ----------------------------------------------------------------------------------

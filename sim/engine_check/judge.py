@@ -1,8 +1,7 @@
 """Run every system again and again, and say of each law whether the engine meets it.
 
 Owns: studies, their intervals, how many of them hold the truth, the verdict. Does not own: systems
-and laws (``cases``), the simulator (``sim.run``, whichever plane it chooses), who computes
-(``sim.pool``).
+and laws (``cases``), the simulator (``sim.run``), who computes (``sim.pool``).
 
 A *study* is what a user would do once: some replications and their 95 % interval. Studies differ in
 their seed. A law is met when, of n studies, no fewer than ``least_covered(n)`` intervals hold the
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from sim.control import Progress
     from sim.engine_check.cases import Case, Figure
+    from sim.run import Engine
 
 RISK = 0.001
 """How often right intervals may be called wrong, for one figure."""
@@ -82,6 +82,7 @@ def check(
     size: Size,
     *,
     workers: int = 1,
+    engine: Engine = "auto",
     progress: Callable[[int, int], None] | None = None,
     chosen: Sequence[int] | None = None,
 ) -> tuple[LawRow, ...]:
@@ -93,7 +94,7 @@ def check(
     places = range(len(every)) if chosen is None else chosen
     plan = _Plan([task for place in places for task in _tasks(size, place)], progress)
     work(
-        _Job(size=size),
+        _Job(size=size, engine=engine),
         plan,
         Local(workers=workers),
         most=len(plan.asked),
@@ -144,6 +145,7 @@ class _Job:
     """All studies of one size."""
 
     size: Size
+    engine: Engine
 
     def files(self) -> dict[str, bytes]:
         return {}
@@ -169,7 +171,9 @@ class _Job:
             if stop is not None and stop():
                 return None
             try:
-                result = simulate(scenario, case.catalogue, replication=replication)
+                result = simulate(
+                    scenario, case.catalogue, replication=replication, engine=self.engine
+                )
             except BrokenRunError as found:
                 result = found.result
                 which = f"{case.law}, {case.setting}, seed {scenario.seed}"

@@ -79,7 +79,7 @@ def test_a_missed_law_is_in_the_document(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all("v: Little's law: 1 != 2" in fact for fact in facts)
 
 
-def test_form_and_workers_reach_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_form_workers_and_engine_reach_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def noted(size: Size, **more: Any) -> tuple[()]:
@@ -87,9 +87,9 @@ def test_form_and_workers_reach_the_check(monkeypatch: pytest.MonkeyPatch) -> No
         return ()
 
     monkeypatch.setattr(judge, "check", noted)
-    vpg("validate-engine", "--long", "--workers", "3", "--quiet")
+    vpg("validate-engine", "--long", "--workers", "3", "--engine", "compiled", "--quiet")
     [(size, more)] = asked
-    assert (size, more["workers"]) == (judge.LONG, 3)
+    assert (size, more["workers"], more["engine"]) == (judge.LONG, 3, "compiled")
 
 
 def test_quiet_only_answers_with_its_exit_code() -> None:

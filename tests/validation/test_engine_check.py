@@ -50,6 +50,15 @@ def test_the_answer_never_depends_on_workers_or_on_what_else_is_asked() -> None:
     assert told == [(done, 7) for done in range(1, 8)]
 
 
+def test_both_planes_give_the_same_answer() -> None:
+    size = Size(long=False, studies=2, replications=2)
+    chosen = [places(law)[0] for law in ("D/D/1", "M/D/1", "M/D/1/K", "M/D/1, work", "Engset")]
+    reference, compiled = (
+        check(size, chosen=chosen, engine=engine) for engine in ("reference", "compiled")
+    )
+    assert compiled == reference
+
+
 def more_burst(what: Scenario, catalogue: Catalogue) -> tuple[Scenario, Catalogue]:
     """Let one request more through at once."""
     [gate] = what.vpgs

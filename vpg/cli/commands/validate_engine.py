@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -58,6 +58,14 @@ def validate_engine(
             help="Processes that run studies. Never changes a figure.",
         ),
     ] = 1,
+    engine: Annotated[
+        Literal["auto", "reference", "compiled"],
+        typer.Option(
+            "--engine",
+            help="Data plane to check; auto: the one that a run of this size takes. All three "
+            "give the same figures.",
+        ),
+    ] = "auto",
 ) -> None:
     """Check and tell."""
     from sim.engine_check.judge import LONG, SHORT, check
@@ -77,7 +85,8 @@ def validate_engine(
                 )
                 show(reached)
 
-        rows = check(LONG if long else SHORT, workers=workers, progress=tell)
+        size = LONG if long else SHORT
+        rows = check(size, workers=workers, engine=engine, progress=tell)
     met = all(row.met for row in rows)
     if terminal.as_json:
         document = EngineDocument(

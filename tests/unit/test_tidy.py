@@ -24,7 +24,6 @@ WALL_CLOCK_ALLOWED = {
 RACES_ALLOWED: dict[str, str] = {}
 NOT_IMPORTED_ALLOWED = {
     "vpg.cli.main": "the command `vpg`",
-    "sim.theory": "closed formulas that tests hold the simulator to",
 }
 
 

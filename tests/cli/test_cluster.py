@@ -73,6 +73,24 @@ def test_a_cluster_makes_the_same_tables_and_says_nothing_of_its_own(
         assert tables(there / "runs", names) == tables(here / "runs", names)
 
 
+def test_data_files_travel_with_the_work(running: LocalCluster, in_tmp: Path) -> None:
+    (in_tmp / "data").mkdir()
+    text = (
+        "vpgsim: 1\nname: curve\nstart: 2026-04-01T09:00:00+09:00\nduration_h: 1\n"
+        "vpgs: [{id: g, type: C, size: small}]\nfleets: [{name: f, vpg: g, lines: 5, "
+        "traffic: [{kind: demand_curve, file: data/a.csv}]}]\n"
+    )
+    (in_tmp / "mine.yaml").write_text(text, encoding="utf-8")
+    head = "begins_at,ends_at,messages\n2026-04-01T09:00:00+09:00,2026-04-01T10:00:00+09:00,"
+    for name, messages in (("a.csv", 50), ("b.csv", 500)):
+        (in_tmp / "data" / name).write_text(f"{head}{messages}\n", encoding="utf-8")
+    over = ("--over", "fleets.f.traffic.0.file=data/a.csv,data/b.csv", "--replications", "2")
+    for out, more in (("here", ("--workers", "1")), ("there", ("--cluster", running.address))):
+        answer = vpg("sweep", "mine.yaml", "--no-charts", "--quiet", *over, *more, "--out", out)
+        assert answer.code == ExitCode.OK, answer.err
+    assert tables(in_tmp / "there", SWEPT) == tables(in_tmp / "here", SWEPT)
+
+
 def test_until_ends_where_it_ends_here(running: LocalCluster, in_tmp: Path) -> None:
     words = (*SWEEP[:3], "--quiet", *SWEEP[6:], "--until", "throttled_share±1%")
     for folder, more in (("here", ("--workers", "1")), ("there", ("--cluster", running.address))):

@@ -56,8 +56,8 @@ def simulate(
 
     ``progress`` is called at least once a simulated hour; when ``stop`` returns true the run ends
     there and its result is marked partial. Same scenario, seed and replication: same result,
-    whenever, wherever and on whichever ``engine``. Raises ``BrokenRunError`` when a conservation identity or Little's law
-    does not hold (a bug of ours).
+    whenever, wherever and on whichever ``engine``. Raises ``BrokenRunError`` when a conservation
+    identity or Little's law does not hold (a bug of ours).
     """
     plane = _plane(scenario, replication, engine)
     control = Control(scenario=scenario, catalogue=catalogue, plane=plane)

@@ -57,6 +57,16 @@ class Batch:
     bytes_down: Ints
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticks:
+    """A periodic source: line members[i] creates message k at phase + k × every + its jitter."""
+
+    members: Ints
+    phases_us: Ints
+    every_us: Ints
+    jitter_us: int
+
+
 def _u64(values: Ints) -> U64:
     return values.astype(np.uint64)
 
@@ -86,6 +96,22 @@ class Stream:
         else:
             up, down = self._sizes(which, numbers, source.up, source.down)
         return Batch(lines=which, times_us=times_us, numbers=numbers, bytes_up=up, bytes_down=down)
+
+    def ticks(self, lines: int) -> Ticks | None:
+        """Return the ticks of lines 0 … ``lines`` - 1, or None where the source has none."""
+        source = self.source
+        if not isinstance(source, Periodic | Reporting):
+            return None
+        if lines != self._members_of:
+            self._choose_members(lines)
+        if isinstance(source, Periodic):
+            phases = self._phases(source)
+            every = np.full(len(phases), source.every_us, np.int64)
+            return Ticks(
+                members=self._members, phases_us=phases, every_us=every, jitter_us=source.jitter_us
+            )
+        every, phases = self._intervals(source)
+        return Ticks(members=self._members, phases_us=phases, every_us=every, jitter_us=0)
 
     # ---- which lines ---------------------------------------------------------------------------
 
@@ -173,7 +199,10 @@ class Stream:
         each_us = every_us if isinstance(every_us, int) else every_us[place_of]
         times_us = phases[place_of] + numbers * each_us
         if jitter_us > 1:
-            times_us += laws.below_many(self._words(Purpose.JITTER, lines, numbers)[0], jitter_us)
+            # One block serves four ticks: drawing is most of the work of a calm run.
+            four = self._words(Purpose.JITTER, lines, numbers >> 2)
+            words = np.choose(numbers & 3, four)
+            times_us += laws.below_many(words, jitter_us)
             inside = (times_us >= hour_us) & (times_us < end_us)
             return lines[inside], times_us[inside], numbers[inside]
         return lines, times_us, numbers
@@ -181,14 +210,17 @@ class Stream:
     def _periodic(self, hour_us: int, source: Periodic) -> tuple[Ints, Ints, Ints]:
         return self._ticks(hour_us, source.every_us, self._phases(source), source.jitter_us)
 
-    def _reporting(self, hour_us: int, source: Reporting) -> tuple[Ints, Ints, Ints]:
+    def _intervals(self, source: Reporting) -> tuple[Ints, Ints]:
         if "every" not in self._phase:
             intervals = np.array([every_us for every_us, _ in source.intervals], np.int64)
             words = self._words(Purpose.INTERVAL, self._members, np.zeros(1, np.int64))[0]
             chosen = laws.choose_many(words, tuple(weight for _, weight in source.intervals))
             self._phase["every"] = intervals[chosen]
             self._phase["phase"] = self._uniform(Purpose.PHASE, self._phase["every"])
-        return self._ticks(hour_us, self._phase["every"], self._phase["phase"], 0)
+        return self._phase["every"], self._phase["phase"]
+
+    def _reporting(self, hour_us: int, source: Reporting) -> tuple[Ints, Ints, Ints]:
+        return self._ticks(hour_us, *self._intervals(source), 0)
 
     def _counted(
         self, begin_us: int, length_us: int, micro_mean: int, serial: int

@@ -9,6 +9,7 @@ hours before.
 Word ``w`` of a place is word ``w % 4`` of block ``w // 4`` of
 ``numpy.random.Philox(key=[stream, line], counter=[0, purpose | source << 8, message, attempt])``
 (both as uint64 arrays: of Python integers above 2**63 numpy makes floats).
+The jitter of tick k is word k % 4 at the place of message k // 4: one block serves four ticks.
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 

@@ -9,6 +9,7 @@ import pytest
 from sim.plane.compiled.plane import CompiledPlane
 from sim.run import simulate
 from tests.support_random import any_case, plain_case
+from tests.support_steady import steady_case
 from vpg.rating.hourly import NAMES, digest
 from vpg.timebase import HOUR_US
 
@@ -48,17 +49,23 @@ def check_planes(what: Scenario, catalogue: Catalogue) -> None:
     assert len(reference.minutes) == len(compiled.minutes)
 
 
+CASES = (any_case, any_case, plain_case, steady_case)
+
+
+def check_block(block: int) -> None:
+    for seed in range(block * BLOCK, (block + 1) * BLOCK):
+        check_planes(*CASES[seed % len(CASES)](seed))
+
+
 @pytest.mark.parametrize("block", range(SHORT // BLOCK))
 def test_same_figures(block: int) -> None:
-    for seed in range(block * BLOCK, (block + 1) * BLOCK):
-        check_planes(*(any_case(seed) if seed % 4 else plain_case(seed)))
+    check_block(block)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("block", range(SHORT // BLOCK, LONG // BLOCK + 1))
 def test_same_figures_of_many(block: int) -> None:
-    for seed in range(block * BLOCK, (block + 1) * BLOCK):
-        check_planes(*(any_case(seed) if seed % 4 else plain_case(seed)))
+    check_block(block)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sim.plane.compiled import layout as at
+from sim.plane.compiled.flat import Flat
 from sim.traffic import laws
 from sim.traffic.draws import Purpose, place, stream_key
 from vpg.gateway import limiter, lines
@@ -43,28 +44,16 @@ _TABLES: Final = {
 }
 
 
-class Memory:
-    """The memory of one VPG, and its tables as arrays that look into it."""
+class Memory(Flat):
+    """The memory of one VPG; ``tally``, ``delays``, … are parts of its head."""
 
     def __init__(self, head: Ints, tables: Mapping[str, Ints]) -> None:
-        """Lay ``head`` and ``tables`` (each of two dimensions) out in one array."""
-        self._lay(head, tables)
+        """Lay ``head`` and ``tables`` out."""
+        super().__init__(head, tables, _TABLES)
 
     def _lay(self, head: Ints, tables: Mapping[str, Ints]) -> None:
-        size = len(head) + sum(table.size for table in tables.values())
-        flat = np.empty(size, np.int64)
-        flat[: len(head)] = head
-        place_in = len(head)
-        self._tables: dict[str, Ints] = {}
-        for name, where in _TABLES.items():
-            table = tables[name]
-            flat[where] = place_in
-            view = flat[place_in : place_in + table.size].reshape(table.shape)
-            view[:] = table
-            self._tables[name] = view
-            place_in += table.size
-        self.flat = flat
-        self.head = flat[: at.HEAD_SIZE]
+        super()._lay(head, tables)
+        flat = self.flat
         self.tally = flat[at.TALLY_AT : at.TALLY_AT + at.TALLY_SIZE]
         self.delays = flat[at.DELAYS_AT : at.DELAYS_AT + at.BUCKETS]
         ends = at.SERVICES_AT + at.N_SERVICES * at.SERVICE_SIZE
@@ -72,40 +61,87 @@ class Memory:
         ends = at.MINUTES_AT + at.MINUTE_ROWS * at.MINUTE_SIZE
         self.minutes = flat[at.MINUTES_AT : ends].reshape(at.MINUTE_ROWS, at.MINUTE_SIZE)
 
-    def __getitem__(self, name: str) -> Ints:
-        """Return a table as an array; writing to it writes to the memory."""
-        return self._tables[name]
-
-    def replace(self, **tables: Ints) -> None:
-        """Put other tables, of another length perhaps, in the place of those named."""
-        self._lay(self.head, {**self._tables, **tables})
-
     def make_room(self, *, events: int = 0, messages: int = 0) -> None:
         """Have at least so many free slots; tables at least double when they grow."""
-        head = self.head
-        if events > head[at.FREE_EVENTS]:
-            old = self["events"]
-            more = max(events, len(old))
-            self.replace(events=_longer(old, more), heap=_longer(self["heap"], more))
-            first = int(self.head[at.EVENTS]) + len(old) * at.EVENT_SIZE
-            links = self["events"][len(old) :, at.E_NOTE2]
-            links[:] = first + at.EVENT_SIZE * np.arange(1, more + 1)
-            links[-1] = self.head[at.FREE_EVENT]
-            self.head[at.FREE_EVENT] = first
+        if events > self.head[at.FREE_EVENTS]:
+            first = len(self["events"])
+            more = max(events, first)
+            self.lengthen("events", more)
+            self.lengthen("heap", more)
+            self._chain_events(first, int(self.head[at.FREE_EVENT]))
             self.head[at.FREE_EVENTS] += more
         if messages > self.head[at.FREE_MESSAGES]:
-            old = self["messages"]
-            more = max(messages, len(old))
-            self.replace(messages=_longer(old, more))
-            links = self["messages"][len(old) :, at.M_OPEN_NEXT]
-            links[:] = np.arange(len(old) + 1, len(old) + more + 1)
-            links[-1] = self.head[at.FREE_MESSAGE]
-            self.head[at.FREE_MESSAGE] = len(old)
+            first = len(self["messages"])
+            more = max(messages, first)
+            self.lengthen("messages", more)
+            self._chain_messages(first, int(self.head[at.FREE_MESSAGE]))
             self.head[at.FREE_MESSAGES] += more
 
+    def _chain_events(self, first: int, then: int) -> None:
+        """Make the event slots from ``first`` on free, before those that begin with ``then``."""
+        place = int(self.head[at.EVENTS]) + first * at.EVENT_SIZE
+        links = self["events"][first:, at.E_NOTE2]
+        links[:] = place + at.EVENT_SIZE * np.arange(1, len(links) + 1)
+        links[-1:] = then
+        self.head[at.FREE_EVENT] = place if len(links) else then
 
-def _longer(table: Ints, more: int) -> Ints:
-    return np.concatenate([table, np.zeros((more, *table.shape[1:]), np.int64)])
+    def _chain_messages(self, first: int, then: int) -> None:
+        links = self["messages"][first:, at.M_OPEN_NEXT]
+        links[:] = np.arange(first + 1, first + len(links) + 1)
+        links[-1:] = then
+        self.head[at.FREE_MESSAGE] = first if len(links) else then
+
+    # ---- the agenda and the open messages as a whole ------------------------------------------
+
+    def agenda(self) -> Ints:
+        """Return a copy of every event on the agenda, one row each, in no order."""
+        places = self["heap"][: self.head[at.HEAP_SIZE], 0] - self.head[at.EVENTS]
+        return self["events"][places // at.EVENT_SIZE]
+
+    def set_agenda(self, events: Ints) -> None:
+        """Put these events on the agenda instead of all others."""
+        spare = len(self["events"]) - len(events)
+        if spare <= 0:
+            self.make_room(events=int(self.head[at.FREE_EVENTS]) + len(events))
+            spare = len(self["events"]) - len(events)
+        columns = (at.E_SEQUENCE, at.E_ORDER, at.E_AGE, at.E_LINE, at.E_TIME)
+        # What is sorted is a heap.
+        order = np.lexsort([events[:, column] for column in columns])
+        self["events"][: len(events)] = events[order]
+        places = self.head[at.EVENTS] + at.EVENT_SIZE * np.arange(len(events))
+        self["heap"][: len(events), 0] = places
+        self.head[at.HEAP_SIZE] = len(events)
+        self.head[at.FREE_EVENTS] = spare
+        self._chain_events(len(events), -1)
+
+    def take_messages(self) -> None:
+        """Forget every open message; whatever is still set for one sees another serial."""
+        self["messages"][:, at.M_SERIAL] += 1
+        for column in (at.L_OPEN_HEAD, at.L_OPEN_TAIL):
+            self["lines"][:, column] = -1
+        self.head[at.FREE_MESSAGES] = len(self["messages"])
+        self._chain_messages(0, -1)
+
+    def put_messages(self, messages: Ints) -> None:
+        """Put open messages, ordered by line and age, into the empty table, and set their links."""
+        count = len(messages)
+        if not count:
+            return
+        self.make_room(messages=count + 2)
+        table = self["messages"]
+        serials = table[:count, at.M_SERIAL].copy()
+        table[:count] = messages
+        table[:count, at.M_SERIAL] = serials
+        lines = messages[:, at.M_LINE]
+        same = lines[1:] == lines[:-1]
+        places = np.arange(count)
+        table[:count, at.M_OPEN_PREV] = np.where(np.r_[False, same], places - 1, -1)
+        table[:count, at.M_OPEN_NEXT] = np.where(np.r_[same, False], places + 1, -1)
+        heads, tails = np.r_[True, ~same], np.r_[~same, True]
+        self["lines"][lines[heads], at.L_OPEN_HEAD] = places[heads]
+        self["lines"][lines[tails], at.L_OPEN_TAIL] = places[tails]
+        self.head[at.FREE_MESSAGES] = len(table) - count
+        self._chain_messages(count, -1)
 
 
 def _or_none(value: int | None) -> int:

@@ -132,7 +132,8 @@ packets = inner(junction.packets)
 
 
 @inner
-def _sum(k: Ints, which: int) -> int:
+def sum_of(k: Ints, which: int) -> int:
+    """Return one of the five sums."""
     if which == 3:
         return k[T_ATTACHES]
     if which == 4:
@@ -161,7 +162,7 @@ def end_minute(k: Ints) -> None:
     row = MINUTES_AT + k[MINUTES_SIZE] * MINUTE_SIZE
     k[row] = k[MINUTE]
     for which in range(_SUMS):
-        total = _sum(k, which)
+        total = sum_of(k, which)
         k[row + (1 + which if which < 3 else 3 + which)] = total - k[BASE0 + which]
         k[BASE0 + which] = total
     k[row + 4] = k[MINUTE_PEAK_AT]
@@ -191,7 +192,7 @@ def turn(k: Ints, now_us: int) -> None:
 def rebase(k: Ints) -> None:
     """Let the running minute keep what it has counted when the row is about to begin anew."""
     for which in range(_SUMS):
-        k[BASE0 + which] -= _sum(k, which)
+        k[BASE0 + which] -= sum_of(k, which)
 
 
 @inner

@@ -191,6 +191,7 @@ class CompiledPlane:
         vpg = self._vpgs[event.vpg_id]
         for index, peer in enumerate(vpg.vpg.mirror_peers):
             if peer.ip == event.ip:
+                vpg.end_steady()
                 peers = vpg.memory["peers"]
                 peers[peers[:, at.P_INDEX] == index, at.P_DOWN] += change
 

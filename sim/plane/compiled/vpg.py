@@ -14,6 +14,13 @@ from scenarios import model
 from sim.plane.compiled import build, kernel
 from sim.plane.compiled import layout as at
 from sim.plane.compiled.choice import chosen, ramps_us
+from sim.plane.compiled.steady import (
+    LEAST_US,
+    Steady,
+    countable,
+    members_of,
+    steady_until_us,
+)
 from sim.plane.flow import Flow, Little
 from sim.traffic.arrivals import Stream
 from sim.traffic.draws import stream_key
@@ -21,7 +28,7 @@ from vpg.errors import ensure
 from vpg.gateway import limiter
 from vpg.rating.hourly import SERVICES
 from vpg.results import MinuteRow
-from vpg.timebase import HOUR_US, hour_start
+from vpg.timebase import HOUR_US, MINUTE_US, hour_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +39,8 @@ if TYPE_CHECKING:
     from vpg.catalogue.model import Limits
 
 _NO_COMMANDS: Final = np.empty(0, np.int64)
+_LOOK_US: Final = MINUTE_US
+"""How often to look whether a VPG has become steady."""
 
 
 class FleetTable:
@@ -96,9 +105,13 @@ class CompiledVpg:
         self.down = [0] * len(SERVICES)
         self.slow_us = [0] * len(SERVICES)
         self._loaded_until_us = now_us
+        self._steady_until_us = now_us
         self._events_before = 0
         self._area_message_us = 0
         self._sojourn_message_us = 0
+        self._steady: Steady | None = None
+        self._countable = countable(vpg, self.fleets)
+        self._look_again_us = now_us
         self.refresh_path()
         for fleet in bound:
             self.join(fleet.name, fleet.lines, fleet.status)
@@ -116,6 +129,7 @@ class CompiledVpg:
 
     def refresh_path(self) -> None:
         """Recompute what an admitted attempt meets, after a change of the path."""
+        self.end_steady()
         head, services = self.memory.head, self.memory.services
         upstream = self.vpg.upstream
         redirected_us = self.vpg.redirection_delay_us if self.redirecting else 0
@@ -129,6 +143,7 @@ class CompiledVpg:
 
     def resize(self, limits: Limits) -> None:
         """Take new limits; tokens are kept, capped to the new burst."""
+        self.end_steady()
         head = self.memory.head
         old_rate, old_burst = int(head[at.RATE]), int(head[at.BURST])
         build.set_limits(head, self.vpg, limits)
@@ -149,6 +164,7 @@ class CompiledVpg:
 
     def join(self, name: str, count: int, status: model.LineStatus) -> Ints:
         """Let ``count`` more lines of a fleet join; return their rows."""
+        self.end_steady()
         fleet = self.fleets[name]
         table = self.memory["lines"]
         rows = np.arange(fleet.base + fleet.joined, fleet.base + fleet.joined + count)
@@ -184,6 +200,7 @@ class CompiledVpg:
     def obey(self, what: int, rows: Ints, notes: Ints | int = 0) -> None:
         """Do a command (a code of ``layout``) for each line of ``rows``, now, in their order."""
         if len(rows):
+            self.end_steady()
             commands = np.empty((len(rows), at.COMMAND_SIZE), np.int64)
             commands[:, at.C_WHAT] = what
             commands[:, at.C_LINE] = rows
@@ -206,11 +223,41 @@ class CompiledVpg:
     def advance(self, until_us: int) -> None:
         """Do everything before ``until_us``."""
         while self.now_us < until_us:
-            if self.now_us >= self._loaded_until_us:
-                hour_us = hour_start(self.now_us)
-                self._load(hour_us)
-                self._loaded_until_us = hour_us + HOUR_US
-            self._run(_NO_COMMANDS, min(until_us, self._loaded_until_us))
+            if self._steady is None and self._countable and self.now_us >= self._look_again_us:
+                self._begin_steady()
+            if self._steady is None:
+                self._by_events(until_us)
+                continue
+            self._steady.advance(min(until_us, self._steady_until_us))
+            if self.now_us >= self._steady_until_us:
+                self.end_steady()
+
+    def _begin_steady(self) -> None:
+        members = members_of(self.fleets)
+        self._steady_until_us = steady_until_us(self.memory, members, self._end_us)
+        self._look_again_us = self.now_us + _LOOK_US
+        if self._steady_until_us >= self.now_us + LEAST_US:
+            # What was loaded for later is counted by the stretch.
+            self.memory.replace(arrivals=self.memory["arrivals"][:0])
+            self.memory.head[at.ARRIVAL] = self.memory.head[at.ARRIVALS_SIZE] = 0
+            self._steady = Steady(vpg=self.vpg, memory=self.memory, members=members)
+
+    def end_steady(self) -> None:
+        """Go on with the agenda, whatever comes: before anything but time changes the VPG."""
+        if self._steady is not None:
+            self._steady.end()
+            self._steady = None
+            self._loaded_until_us = self._look_again_us = self.now_us
+
+    def _by_events(self, until_us: int) -> None:
+        if self.now_us >= self._loaded_until_us:
+            hour_us = hour_start(self.now_us)
+            self._load(hour_us)
+            self._loaded_until_us = hour_us + HOUR_US
+        stop_us = min(until_us, self._loaded_until_us)
+        if self._countable:
+            stop_us = min(stop_us, max(self._look_again_us, self.now_us + 1))
+        self._run(_NO_COMMANDS, stop_us)
 
     def _run(self, commands: Ints, until_us: int) -> None:
         memory = self.memory
@@ -323,6 +370,8 @@ class CompiledVpg:
 
     def _open_since_us(self) -> list[int]:
         messages = self.memory["messages"]
+        if self._steady is not None:
+            return self._steady.open_since_us()
         found = []
         for first in self.memory["lines"][:, at.L_OPEN_HEAD].tolist():
             message = first

@@ -1,0 +1,421 @@
+"""A steady stretch of a VPG, counted first: only where the limiter can bite are tries ordered.
+
+The tries of a slab are counted in bins of a few each. A bin that holds no retry and has fewer tries
+than there are tokens for certain is admitted whole, in whatever order. Any other bin is ordered and
+decided try by try, from the exact tokens at its begin: these are found by replaying a few bins from
+both ends of what they can have been, until both say the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sim.plane.compiled import gateway, pending
+from sim.plane.compiled.account import account, swap_bases
+from sim.plane.compiled.jit import Ints, entrance, inner, mulhi, pointer
+from sim.plane.compiled.layout import (
+    BUCKETED,
+    BURST,
+    DELAYS_AT,
+    DONE,
+    FLAG,
+    NEEDS_ROOM,
+    NOW,
+    RATE,
+    T_ACCEPTED,
+    T_ATTEMPTS,
+    T_BYTES_DOWN,
+    T_BYTES_UP,
+    T_DELIVERED,
+    T_FLAGGED,
+    T_MIRROR_DROPPED,
+    T_MIRRORED,
+    T_OFFERED,
+    V_A,
+    V_B,
+)  # fmt: skip
+from sim.plane.compiled.ordering import sort_bin
+from sim.plane.compiled.steady_layout import (
+    BASE_BIN,
+    BASE_US,
+    BIN_INVERSE,
+    BIN_US,
+    C_COPIED,
+    C_DOWN,
+    C_DROPPED,
+    C_FIRST_LINE,
+    C_FIRST_UNIT,
+    C_LIMITED,
+    C_SERVICE,
+    C_UP,
+    COST,
+    COUNTS,
+    ENDS,
+    EXACT_FROM,
+    FREE_NODES,
+    FROM_US,
+    HOLDERS,
+    KEYS,
+    LINE_MASK,
+    LINE_SHIFT,
+    LOWS,
+    N_DUE_US,
+    N_KEYS,
+    N_SOURCES,
+    NODE_SIZE,
+    NODES,
+    ORDER,
+    SCATTERED,
+    SLAB_US,
+    SORTED,
+    SOURCE_MASK,
+    SOURCE_SIZE,
+    SOURCES,
+    STATE,
+    THROTTLED_IN,
+    TIME_SHIFT,
+    TRIES_IN,
+    U_EVERY,
+    U_PHASE,
+    UNIT_SIZE,
+    UNITS,
+    UNTIL_US,
+    WHEEL,
+    WHEEL_MASK,
+)  # fmt: skip
+from sim.plane.compiled.ticks import emit
+from vpg.gateway import limiter
+from vpg.timebase import SECOND_US
+
+bucket_admit_soon = inner(limiter.bucket_admit_soon)
+_ENDLESS: Final = 1 << 60
+_BACK: Final = 4
+"""Bins to go back first when the exact tokens are asked for."""
+
+
+# ---- counting a slab -----------------------------------------------------------------------------
+
+
+@inner
+def _count_source(k: Ints, s: Ints, which: int) -> None:
+    source = s[SOURCES] + which * SOURCE_SIZE
+    limited = s[source + C_LIMITED]
+    before = s[N_KEYS] if limited else 0
+    after = emit(k, s, which, before, s[BASE_US], s[UNTIL_US])
+    count = after - before
+    if limited:
+        s[N_KEYS] = after
+    service = s[source + C_SERVICE]
+    # As if all were accepted; what is refused is taken back.
+    k[T_OFFERED] += count
+    k[T_ATTEMPTS + service] += count
+    k[T_ACCEPTED + service] += count
+    k[T_DELIVERED] += count
+    k[DELAYS_AT] += count
+    k[T_BYTES_UP] += count * s[source + C_UP]
+    k[T_BYTES_DOWN] += count * s[source + C_DOWN]
+    k[T_MIRRORED] += count * s[source + C_COPIED]
+    k[T_MIRROR_DROPPED] += count * s[source + C_DROPPED]
+
+
+@inner
+def _count_slab(k: Ints, s: Ints, bins: int) -> None:
+    for place in range(bins):
+        s[s[COUNTS] + place] = 0
+    s[N_KEYS] = 0
+    s[SCATTERED] = 0
+    for which in range(s[N_SOURCES]):
+        _count_source(k, s, which)
+    seconds = (s[UNTIL_US] - 1) // SECOND_US - s[BASE_US] // SECOND_US + 1
+    for place in range(seconds):
+        s[s[TRIES_IN] + place] = 0
+        s[s[THROTTLED_IN] + place] = 0
+    begun_us = s[BASE_US] % SECOND_US
+    for place in range(bins):
+        second = (begun_us + place * s[BIN_US]) // SECOND_US
+        s[s[TRIES_IN] + second] += s[s[COUNTS] + place]
+
+
+@inner
+def _scatter(s: Ints, bins: int) -> None:
+    """Put the keys of each bin side by side; ENDS then says where each bin ends."""
+    place = 0
+    for i in range(bins):
+        s[s[ENDS] + i] = place
+        place += s[s[COUNTS] + i]
+    inverse = np.uint64(s[BIN_INVERSE])
+    keys, ends, target = s[KEYS], s[ENDS], s[SORTED]
+    for i in range(s[N_KEYS]):
+        key = s[keys + i]
+        which = ends + np.int64(mulhi(np.uint64(key >> TIME_SHIFT), inverse))
+        s[target + s[which]] = key
+        s[which] += 1
+    s[SCATTERED] = 1
+
+
+@inner
+def _lay_out(s: Ints, place: int) -> int:
+    """Lay the first tries of a bin out to be ordered; return how many there are."""
+    count = s[s[COUNTS] + place]
+    first = s[SORTED] + s[s[ENDS] + place] - count
+    order, holders = s[ORDER], s[HOLDERS]
+    for i in range(count):
+        s[order + i] = s[first + i]
+        s[holders + i] = -1
+    return count
+
+
+# ---- exact tokens --------------------------------------------------------------------------------
+
+
+@inner
+def _bin_begin_us(s: Ints, place: int) -> int:
+    return max(s[BASE_US] + place * s[BIN_US], s[FROM_US])
+
+
+@inner
+def _replay(k: Ints, s: Ints, first: int, place: int, count: int) -> tuple[int, int]:
+    """Return what the tokens can be when ``place`` begins, from both ends of what they were.
+
+    ``first``: the bin to begin with; ``count`` >= 0: its tries and all later ones are laid out.
+    """
+    rate, capacity, cost = (
+        k[RATE],
+        k[BURST] * limiter.REQUEST_MICRO,
+        s[COST] * limiter.REQUEST_MICRO,
+    )
+    low, high = s[s[LOWS] + first], capacity
+    if first == s[EXACT_FROM]:
+        high = low
+    last_us = _bin_begin_us(s, first)
+    laid_out = count >= 0
+    while first < place:
+        if not laid_out:
+            count = _lay_out(s, first)
+        sort_bin(s, count)
+        for i in range(count):
+            at_us = s[BASE_US] + (s[s[ORDER] + i] >> TIME_SHIFT)
+            low, _ = bucket_admit_soon(low, last_us, at_us, rate, capacity, cost)
+            high, _ = bucket_admit_soon(high, last_us, at_us, rate, capacity, cost)
+            last_us = at_us
+        first = place if laid_out else first + 1
+    end_us = min(_bin_begin_us(s, place), s[UNTIL_US])
+    low = min(capacity, low + rate * (end_us - last_us))
+    high = min(capacity, high + rate * (end_us - last_us))
+    return low, high
+
+
+@inner
+def _lay_out_from(s: Ints, first: int) -> int:
+    """Lay out every first try from a bin on, of a slab whose keys were never put in bins."""
+    since_us = first * s[BIN_US]
+    order, holders, keys = s[ORDER], s[HOLDERS], s[KEYS]
+    least = since_us << TIME_SHIFT
+    count = 0
+    for i in range(s[N_KEYS]):
+        key = s[keys + i]
+        s[order + count] = key
+        s[holders + count] = -1
+        count += key >= least
+    return count
+
+
+@inner
+def _exact_tokens(k: Ints, s: Ints, place: int, at_end: bool) -> int:
+    """Return the exact tokens when bin ``place`` begins (``at_end``: when the slab ends)."""
+    back = _BACK
+    while True:
+        first = max(place - back, s[EXACT_FROM])
+        count = -1
+        if at_end and not s[SCATTERED]:
+            count = _lay_out_from(s, first)
+        low, high = _replay(k, s, first, place, count)
+        if low == high:
+            return low
+        back *= 4
+
+
+# ---- deciding try by try -------------------------------------------------------------------------
+
+
+@inner
+def _first_try_refused(k: Ints, s: Ints, key: int) -> int:
+    """Return the node of a message whose first try was refused now."""
+    which = (key & SOURCE_MASK) - 1
+    line = (key >> LINE_SHIFT) & LINE_MASK
+    pending.take_back(k, s, which)
+    source = s[SOURCES] + which * SOURCE_SIZE
+    unit = s[source + C_FIRST_UNIT] + line - s[source + C_FIRST_LINE]
+    row = s[UNITS] + unit * UNIT_SIZE
+    # Jitter is shorter than the interval: the tick's number is what has passed since its phase.
+    number = (k[NOW] - s[row + U_PHASE]) // s[row + U_EVERY]
+    return pending.open_node(k, s, which, line, number)
+
+
+@inner
+def _serve(k: Ints, s: Ints, place: int, tokens: int, end_us: int) -> int:
+    """Decide a bin try by try, from exact ``tokens`` at its begin; return the tokens at its end."""
+    rate, capacity, cost = (
+        k[RATE],
+        k[BURST] * limiter.REQUEST_MICRO,
+        s[COST] * limiter.REQUEST_MICRO,
+    )
+    bucketed, flag, state = k[BUCKETED], k[FLAG], s[STATE]
+    slot = s[WHEEL] + ((s[BASE_BIN] + place) & s[WHEEL_MASK])
+    count = pending.take_due(s, slot, end_us, _lay_out(s, place))
+    sort_bin(s, count)
+    last_us = _bin_begin_us(s, place)
+    tries = refused = i = 0
+    while i < count:
+        key, node = s[s[ORDER] + i], s[s[HOLDERS] + i]
+        i += 1
+        now_us = s[BASE_US] + (key >> TIME_SHIFT)
+        k[NOW] = now_us
+        admitted = 1
+        if rate and bucketed:
+            tokens, admitted = bucket_admit_soon(tokens, last_us, now_us, rate, capacity, cost)
+            last_us = now_us
+        elif rate:
+            a, b, admitted = gateway.window_admit(
+                k[state + V_A], k[state + V_B], now_us, rate, s[COST]
+            )
+            k[state + V_A], k[state + V_B] = a, b
+        if flag and not admitted:
+            k[T_FLAGGED] += 1
+            admitted = 1
+        if node >= 0:
+            tries += 1
+            pending.tried_again(k, s, node)
+            if admitted:
+                pending.accepted(k, s, node)
+                continue
+        elif admitted:
+            continue
+        else:
+            node = _first_try_refused(k, s, key)
+        refused += 1
+        if pending.throttled(k, s, node, tokens):
+            if s[s[NODES] + node * NODE_SIZE + N_DUE_US] < end_us:
+                pending.insert(s, node, i, count)
+                count += 1
+            else:
+                pending.put_on_wheel(s, node)
+    second = (s[BASE_US] % SECOND_US + place * s[BIN_US]) // SECOND_US
+    s[s[TRIES_IN] + second] += tries
+    s[s[THROTTLED_IN] + second] += refused
+    return min(capacity, tokens + rate * (end_us - last_us))
+
+
+# ---- walking through the bins of a slab ----------------------------------------------------------
+
+
+@inner
+def _walk_bucket(k: Ints, s: Ints, bins: int) -> None:
+    rate, capacity, cost = (
+        k[RATE],
+        k[BURST] * limiter.REQUEST_MICRO,
+        s[COST] * limiter.REQUEST_MICRO,
+    )
+    state = s[STATE]
+    low = min(capacity, k[state + V_A] + rate * (s[FROM_US] - k[state + V_B]))
+    if not rate:
+        low = capacity = _ENDLESS
+    exact = True
+    s[EXACT_FROM] = 0
+    begin_us = s[FROM_US]
+    for place in range(bins):
+        end_us = min(s[BASE_US] + (place + 1) * s[BIN_US], s[UNTIL_US])
+        count = s[s[COUNTS] + place]
+        slot = s[WHEEL] + ((s[BASE_BIN] + place) & s[WHEEL_MASK])
+        s[s[LOWS] + place] = low
+        if low >= count * cost and (s[slot] < 0 or not pending.any_due(s, slot, end_us)):
+            low = min(capacity, low + rate * (end_us - begin_us)) - count * cost
+            if low == capacity:
+                exact = True
+            elif count:
+                exact = False
+            if exact:
+                s[EXACT_FROM] = place + 1
+        else:
+            if not s[SCATTERED]:
+                _scatter(s, bins)
+            if not exact:
+                low = _exact_tokens(k, s, place, False)
+            low = _serve(k, s, place, low, end_us)
+            exact = True
+            s[EXACT_FROM] = place + 1
+        begin_us = end_us
+    s[s[LOWS] + bins] = low
+    if rate:
+        k[state + V_A] = low if exact else _exact_tokens(k, s, bins, True)
+    k[state + V_B] = s[UNTIL_US]
+
+
+@inner
+def _second_is_calm(k: Ints, s: Ints, place: int, bins: int) -> int:
+    """Return the bin behind the second that begins with ``place`` if all of it fits, else -1."""
+    state = s[STATE]
+    second = _bin_begin_us(s, place) // SECOND_US
+    used = k[state + V_B] if k[state + V_A] == second else 0
+    total = 0
+    while place < bins and _bin_begin_us(s, place) // SECOND_US == second:
+        end_us = min(s[BASE_US] + (place + 1) * s[BIN_US], s[UNTIL_US])
+        slot = s[WHEEL] + ((s[BASE_BIN] + place) & s[WHEEL_MASK])
+        if s[slot] >= 0 and pending.any_due(s, slot, end_us):
+            return -1
+        total += s[s[COUNTS] + place]
+        place += 1
+    if used + total * s[COST] > k[RATE]:
+        return -1
+    if total:
+        k[state + V_A], k[state + V_B] = second, used + total * s[COST]
+    return place
+
+
+@inner
+def _walk_window(k: Ints, s: Ints, bins: int) -> None:
+    place = 0
+    while place < bins:
+        behind = _second_is_calm(k, s, place, bins)
+        if behind >= 0:
+            place = behind
+            continue
+        second = _bin_begin_us(s, place) // SECOND_US
+        if not s[SCATTERED]:
+            _scatter(s, bins)
+        while place < bins and _bin_begin_us(s, place) // SECOND_US == second:
+            end_us = min(s[BASE_US] + (place + 1) * s[BIN_US], s[UNTIL_US])
+            _serve(k, s, place, 0, end_us)
+            place += 1
+
+
+@inner
+def _slab(k: Ints, s: Ints, from_us: int, until_us: int) -> None:
+    s[FROM_US], s[UNTIL_US] = from_us, until_us
+    s[BASE_BIN] = from_us // s[BIN_US]
+    s[BASE_US] = s[BASE_BIN] * s[BIN_US]
+    bins = (until_us - 1 - s[BASE_US]) // s[BIN_US] + 1
+    _count_slab(k, s, bins)
+    if k[BUCKETED] or not k[RATE]:
+        _walk_bucket(k, s, bins)
+    else:
+        _walk_window(k, s, bins)
+    account(k, s)
+    k[NOW] = until_us
+
+
+@entrance
+def steady(memory: Ints, steady: Ints, until_us: int, room: int) -> int:
+    """Do everything before ``until_us``; NEEDS_ROOM when fewer than ``room`` nodes are free."""
+    k, s = pointer(memory), pointer(steady)
+    answer = DONE
+    swap_bases(k)
+    while k[NOW] < until_us:
+        if s[FREE_NODES] < room:
+            answer = NEEDS_ROOM
+            break
+        _slab(k, s, k[NOW], min(until_us, k[NOW] + s[SLAB_US]))
+    swap_bases(k)
+    return answer

@@ -13,8 +13,8 @@ from typing import Literal
 MICRO_YEN = 1_000_000
 PPM = 1_000_000
 
-Section = Literal["price", "limit", "tax", "feature", "code", "rule"]
-SECTIONS: tuple[Section, ...] = ("price", "limit", "tax", "feature", "code", "rule")
+Section = Literal["price", "usage", "limit", "tax", "feature", "code", "rule"]
+SECTIONS: tuple[Section, ...] = ("price", "usage", "limit", "tax", "feature", "code", "rule")
 
 SIZED_TYPES = ("C", "D")
 UNSIZED_TYPES = ("E", "F", "F2", "G")
@@ -92,6 +92,12 @@ ONE_OFF_ITEMS = (*(f"contract_fee_{t.lower()}" for t in TYPES), "change_fee_d")
 """Fees that fall due once."""
 HOURLY_ITEMS = (*(base_item(t, s) for t, s in vpg_kinds()), *EXTRA_ITEMS)
 BILL_ITEMS = (*HOURLY_ITEMS, *ONE_OFF_ITEMS)
+REQUEST_ITEMS = ("beam_requests", "funnel_requests", "funk_requests")
+"""Requests that the VPG admitted, counted over a rating month (A-08)."""
+LINE_ITEMS = ("line_basic", "line_standby", "line_ready")
+"""Lines of a rating month, by what they were at most in it."""
+USAGE_GROUPS = (REQUEST_ITEMS, LINE_ITEMS)
+"""Only a user's table prices these; one that prices an item of a group asks for all of it."""
 INSPECTION_UNIT = "inspection_lines_per_unit"
 
 
@@ -105,6 +111,11 @@ def _kinds() -> dict[str, ItemKind]:
         *(
             ItemKind(item=i, section="price", unit="yen", scale=MICRO_YEN, maximum=_YEN_MAX)
             for i in ONE_OFF_ITEMS
+        ),
+        *(
+            ItemKind(item=i, section="usage", unit=unit, scale=MICRO_YEN, maximum=_YEN_MAX)
+            for items, unit in zip(USAGE_GROUPS, ("yen/request", "yen/line/month"), strict=True)
+            for i in items
         ),
         *(ItemKind(item=f"lines_max_{e}", section="limit", unit="lines", minimum=1) for e in ends),
         *(

@@ -20,6 +20,8 @@ from vpg.timebase import JST, from_datetime, iso_jst
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from vpg.catalogue.scales import Scale
+
 CATALOGUE_SCHEMA = "vpgsim-catalogue-v1"
 
 
@@ -52,6 +54,8 @@ class Entry:
     note: str
     table: str
     choice: str = ""
+    scale: Scale | None = None
+    """Free units and price steps of what is counted over a month; ``None`` for all else."""
 
 
 def day_start_us(day: dt.date) -> int:
@@ -62,6 +66,14 @@ def day_start_us(day: dt.date) -> int:
 def day_after_us(day: dt.date) -> int:
     """Return the instant at which ``day`` ends in JST; tables hold no day beyond 9999-12-30."""
     return day_start_us(day + dt.timedelta(days=1))
+
+
+def _scale_cells(scale: Scale | None) -> tuple[str, ...]:
+    """Return what a scale adds to the digest: nothing where there is none."""
+    if scale is None:
+        return ()
+    tiers = (f"{tier.above}:{tier.micro_yen}" for tier in scale.tiers)
+    return (str(scale.free), scale.per, str(scale.legs), *tiers)
 
 
 class Catalogue:
@@ -95,6 +107,7 @@ class Catalogue:
                 entry.retrieved.isoformat() if entry.retrieved else "",
                 entry.confidence,
                 entry.note,
+                *_scale_cells(entry.scale),
             )
             sha.update(
                 ("\t".join(cell.encode("unicode_escape").decode() for cell in cells)).encode()
@@ -143,6 +156,17 @@ class Catalogue:
         ensure(item in BILL_ITEMS, f"{item} is a bill item")
         found = self.find(item, at_us)
         return None if found is None else found.value
+
+    def prices_usage(self, group: Iterable[str]) -> bool:
+        """Return whether any table, of any date, speaks of the price of an item of ``group``."""
+        return any(item in self._entries for item in group)
+
+    def price_changes(self, item: str, begin_us: int, end_us: int) -> tuple[int, ...]:
+        """Return the instants inside (begin_us, end_us) at which a price may change or end."""
+        rows = self._entries.get(item, ())
+        moments = {day_start_us(entry.effective_from) for entry in rows}
+        moments |= {day_after_us(entry.valid_until) for entry in rows if entry.valid_until}
+        return tuple(sorted(at_us for at_us in moments if begin_us < at_us < end_us))
 
     def base_price_micro_yen(self, vpg_type: str, size: str, at_us: int) -> int | None:
         """Return the price of one hour of a VPG in micro-yen; ``None`` = unpriced."""

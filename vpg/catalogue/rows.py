@@ -4,8 +4,8 @@ Owns: the keys of a table file and what each may hold. Does not own: reading fil
 tables (``load``). Times: dates are days in JST. No float is kept: decimals are read as ``Decimal``.
 
 A table file has the top-level keys ``id``, ``effective_from``, ``valid_until``, ``replace`` and any
-number of ``[[price]]``, ``[[limit]]``, ``[[tax]]``, ``[[feature]]``, ``[[code]]`` and ``[[rule]]``
-rows.
+number of ``[[price]]``, ``[[usage]]``, ``[[limit]]``, ``[[tax]]``, ``[[feature]]``, ``[[code]]``
+and ``[[rule]]`` rows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from vpg.catalogue.items import CONFIDENCES, KINDS, ROUNDINGS, SECTIONS, ItemKind
 from vpg.catalogue.model import Entry
+from vpg.catalogue.scales import SCALE_KEYS, Scale, read_scale
 from vpg.errors import Problem
 
 if TYPE_CHECKING:
@@ -143,12 +144,14 @@ class TableReader:
         self, section: str, index: int, top: dict[str, Any], given: dict[str, Any]
     ) -> Row | None:
         before = len(self.problems)
-        self._check_keys(given, ROW_KEYS, section, index)
-        own = {k: v for k, v in given.items() if k in ROW_KEYS}
+        keys = ROW_KEYS + SCALE_KEYS if section == "usage" else ROW_KEYS
+        self._check_keys(given, keys, section, index)
+        own = {k: v for k, v in given.items() if k in keys}
         self._check_kinds(own, section, index)
         kind = self._kind(section, index, own)
         merged = top | own
         value, choice = self._value(section, index, kind, own) if kind else (None, "")
+        scale = self._scale(section, index, kind, own)
         begins, ends = self._days(section, index, merged)
         if len(self.problems) > before or kind is None or begins is None:
             return None
@@ -164,6 +167,7 @@ class TableReader:
             note=own.get("note", ""),
             table=self._table,
             choice=choice,
+            scale=scale,
         )
         return Row(entry=entry, replace=bool(merged.get("replace")), section=section, index=index)
 
@@ -223,6 +227,19 @@ class TableReader:
             step = Decimal(1) / kind.scale
             self._add("VPG1111", section, index, "value", value=shown(value), step=f"{step:f}")
         return None, ""
+
+    def _scale(
+        self, section: str, index: int, kind: ItemKind | None, own: dict[str, Any]
+    ) -> Scale | None:
+        if kind is None or section != "usage":
+            return None
+
+        def note(code: str, key: str, **values: object) -> None:
+            if "value" in values:
+                values["value"] = shown(values["value"])
+            self._add(code, section, index, key, **values)
+
+        return read_scale(kind, own, note)
 
     def _days(
         self, section: str, index: int, merged: dict[str, Any]

@@ -82,6 +82,13 @@ class NewDocument(Document, frozen=True, kw_only=True):
     written: list[str]
 
 
+class TierPart(Document, frozen=True, kw_only=True):
+    """A price beyond the ``above``-th unit of the month: an exact decimal."""
+
+    above: int
+    value: str
+
+
 class EntryPart(Document, frozen=True, kw_only=True):
     """One dated figure; ``value``: an exact decimal (or a word) in ``unit``, null: not known."""
 
@@ -96,6 +103,11 @@ class EntryPart(Document, frozen=True, kw_only=True):
     confidence: str
     note: str
     table: str
+    free: int | None = None
+    """Units of the month without a price; this and the rest: only of the section ``usage``."""
+    per: str | None = None
+    legs: int | None = None
+    tiers: list[TierPart] | None = None
 
 
 class CatalogueDocument(Document, frozen=True, kw_only=True):

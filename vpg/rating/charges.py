@@ -3,8 +3,9 @@
 Owns: which bill items an hour owes, and how many of each. Does not own: prices (``vpg.catalogue``),
 months, tax and rounding (``vpg.billing``). Times: ``hour_start_us`` is ``HourStartUs``. Money is
 integer micro-yen, tax excluded. An hour touched at all is owed whole (A-14, terms, price table,
-general rule 3), so peaks of the hour count, over all its rows. What has no price gives a row whose
-price and amount are ``None``.
+general rule 3), so peaks of the hour count, over all its rows. An hour is owed while the VPG
+exists: with or without lines, used or not, paused or stopped for non-payment (terms, article 12.2).
+What has no price gives a row whose price and amount are ``None``.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vpg.catalogue.items import INSPECTION_UNIT, ONE_OFF_ITEMS, base_item
+from vpg.catalogue.items import INSPECTION_UNIT, ONE_OFF_ITEMS, REQUEST_ITEMS, base_item
 from vpg.errors import ensure
 from vpg.rating.hourly import key_of
+from vpg.rating.usage import requests_used, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from vpg.catalogue.model import Catalogue
     from vpg.rating.hourly import HourlyRow
+    from vpg.rating.usage import Usage
 
 SCHEMA = "vpgsim-charges-v1"
 CHARGE_NAMES = (
@@ -64,7 +67,12 @@ class ChargeRow:
 def rate_hours(
     rows: Iterable[HourlyRow], catalogue: Catalogue, policy: ChargePolicy
 ) -> list[ChargeRow]:
-    """Return the charges of ``rows``, sorted by (vpg_id, hour_start_us, bill_item)."""
+    """Return the charges of ``rows``, sorted by (vpg_id, hour_start_us, bill_item).
+
+    Hours are rated apart. Requests, which only a user's table prices, are counted over a rating
+    month: then ``rows`` hold every VPG's hours from the month's first on.
+    """
+    rows = list(rows)
     charges: list[ChargeRow] = []
     ordered = sorted(rows, key=key_of)
     for (vpg_id, hour), group in itertools.groupby(
@@ -75,17 +83,37 @@ def rate_hours(
             owed[item] = owed.get(item, 0) + quantity
         for item in sorted(owed):
             price = catalogue.price_micro_yen(item, hour)
-            charges.append(
-                ChargeRow(
-                    vpg_id=vpg_id,
-                    hour_start_us=hour,
-                    bill_item=item,
-                    quantity=owed[item],
-                    unit_price_micro_yen=price,
-                    amount_micro_yen=None if price is None else price * owed[item],
-                )
-            )
+            charges.append(charge(vpg_id, hour, item, owed[item], price))
+    if catalogue.prices_usage(REQUEST_ITEMS):
+        charges += rate_usage(requests_used(rows), catalogue)
+        charges.sort(key=charge_key)
     return charges
+
+
+def rate_usage(usages: Iterable[Usage], catalogue: Catalogue) -> list[ChargeRow]:
+    """Return the charges of what a user's tables price by the month, sorted as ``rate_hours`` does.
+
+    ``usages`` hold all use of their rating months; what no table speaks of owes nothing.
+    """
+    owed = steps(usages, catalogue)
+    return [
+        charge(step.vpg_id, step.hour_start_us, step.bill_item, quantity, step.micro_yen)
+        for step, quantity in sorted(owed.items(), key=lambda one: one[0][:3])
+    ]
+
+
+def charge(
+    vpg_id: str, hour_start_us: int, bill_item: str, quantity: int, price_micro_yen: int | None
+) -> ChargeRow:
+    """Return the row of ``quantity`` units at one price; ``None`` = unpriced."""
+    return ChargeRow(
+        vpg_id=vpg_id,
+        hour_start_us=hour_start_us,
+        bill_item=bill_item,
+        quantity=quantity,
+        unit_price_micro_yen=price_micro_yen,
+        amount_micro_yen=None if price_micro_yen is None else price_micro_yen * quantity,
+    )
 
 
 def _owed(

@@ -33,6 +33,10 @@ _COLUMNS = (
     "confidence",
     "note",
     "table",
+    "free",
+    "per",
+    "legs",
+    "tiers",
 )
 
 
@@ -108,12 +112,17 @@ def _concerns(item: str, vpg_type: str | None) -> bool:
 
 def _part(entry: Entry) -> EntryPart:
     from vpg.catalogue.items import KINDS
-    from vpg.cli.documents import EntryPart
+    from vpg.cli.documents import EntryPart, TierPart
 
     kind = KINDS[entry.item]
     value = entry.choice or None
     if entry.value is not None:
-        value = format((Decimal(entry.value) / kind.scale).normalize(), "f")
+        value = _figure(entry.value, kind.scale)
+    scale = entry.scale
+    tiers = None
+    if scale is not None:
+        prices = ((tier.above, _figure(tier.micro_yen, kind.scale)) for tier in scale.tiers)
+        tiers = [TierPart(above=above, value=price) for above, price in prices]
     return EntryPart(
         section=kind.section,
         item=entry.item,
@@ -126,7 +135,21 @@ def _part(entry: Entry) -> EntryPart:
         confidence=entry.confidence,
         note=entry.note,
         table=entry.table,
+        free=None if scale is None else scale.free,
+        per=None if scale is None else scale.per,
+        legs=None if scale is None else scale.legs,
+        tiers=tiers,
     )
+
+
+def _figure(kept: int, scale: int) -> str:
+    """Return a figure as a person writes it, exactly."""
+    return format((Decimal(kept) / scale).normalize(), "f")
+
+
+def _tiers(part: EntryPart) -> str:
+    """Return the price steps on one line, e.g. ``1000000:0.0008 5000000:0.0005``."""
+    return " ".join(f"{tier.above}:{tier.value}" for tier in part.tiers or ())
 
 
 def _csv(parts: Sequence[EntryPart]) -> str:
@@ -134,7 +157,8 @@ def _csv(parts: Sequence[EntryPart]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for part in parts:
-        cells = (getattr(part, name) for name in _COLUMNS)
+        cells = [getattr(part, name) for name in _COLUMNS[:-1]]
+        cells.append(_tiers(part))
         writer.writerow("" if cell is None else cell for cell in cells)
     return text.getvalue().rstrip("\n")
 
@@ -160,6 +184,9 @@ def _tell(
         unit = terminal.word(unit_word(part.unit))
         words = (f"  {part.item:<28}", _padded(value, 14, ">"), _padded(unit, 15, "<"), dates)
         terminal.data(f"{' '.join(words)}  [{number}] {part.confidence}")
+        if part.per is not None:
+            said = terminal.word(f"catalogue_per_{part.per}", free=part.free, legs=part.legs)
+            terminal.data(f"      {said} {_tiers(part)}".rstrip())
         if part.note:
             terminal.data(f"      {part.note}")
     terminal.data(f"\n{terminal.word('catalogue_sources')}")

@@ -1,7 +1,7 @@
 """The bench's workload as a user of SimPy would write it: floats, ``random``, processes.
 
-Devices report each minute with a jitter of up to 5 s; one token bucket of 30 requests/s and burst
-30 refuses what is above; a refused message is tried again at most 5 times, after 1, 2, 4, 8 and 16
+Devices report each minute with a jitter; one token bucket, whose burst is one second, refuses what
+is above its rate; a refused message is tried again at most 5 times, after 1, 2, 4, 8 and 16
 s, each ± 50 %. It shares nothing with the product: it is what the reference plane's speed is
 measured against.
 """
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 PERIOD_S = 60.0
 JITTER_S = 5.0
 RATE_PER_S = 30.0
-BURST = 30.0
 RETRIES_MAX = 5
 FIRST_BACKOFF_S = 1.0
 
@@ -40,14 +39,15 @@ class Counts:
 class TokenBucket:
     """A token bucket that refuses."""
 
-    def __init__(self, env: simpy.Environment) -> None:
+    def __init__(self, env: simpy.Environment, rate_per_s: float) -> None:
         self.env = env
-        self.tokens = BURST
+        self.rate_per_s = rate_per_s
+        self.tokens = rate_per_s
         self.last_s = env.now
 
     def admit(self) -> bool:
         now_s = self.env.now
-        self.tokens = min(BURST, self.tokens + (now_s - self.last_s) * RATE_PER_S)
+        self.tokens = min(self.rate_per_s, self.tokens + (now_s - self.last_s) * self.rate_per_s)
         self.last_s = now_s
         if self.tokens >= 1.0:
             self.tokens -= 1.0
@@ -80,25 +80,33 @@ def retry(
 
 
 def device(
-    env: simpy.Environment, bucket: TokenBucket, counts: Counts, phase_s: float
+    env: simpy.Environment, bucket: TokenBucket, counts: Counts, phase_s: float, jitter_s: float
 ) -> Generator[simpy.Event, Any, None]:
     tick_s = phase_s
     while True:
-        yield env.timeout(tick_s + random.uniform(0.0, JITTER_S) - env.now)
+        yield env.timeout(tick_s + random.uniform(0.0, jitter_s) - env.now)
         counts.messages += 1
         if not send(bucket, counts, env.now):
             env.process(retry(env, bucket, counts))
         tick_s += PERIOD_S
 
 
-def simulate(*, devices: int, hours: float, spread: bool, seed: int) -> Counts:
+def simulate(
+    *,
+    devices: int,
+    hours: float,
+    spread: bool,
+    seed: int,
+    jitter_s: float = JITTER_S,
+    rate_per_s: float = RATE_PER_S,
+) -> Counts:
     """Run the fleet; ``spread``: each device has its own phase, else all tick together."""
     random.seed(seed)
     env = simpy.Environment()
-    bucket = TokenBucket(env)
+    bucket = TokenBucket(env, rate_per_s)
     counts = Counts()
     for _ in range(devices):
         phase_s = random.uniform(0.0, PERIOD_S) if spread else 0.0
-        env.process(device(env, bucket, counts, phase_s))
+        env.process(device(env, bucket, counts, phase_s, jitter_s))
     env.run(until=hours * 3600.0)
     return counts

@@ -23,7 +23,7 @@ from sim.engine_check.limits import small_catalogue
 from sim.engine_check.systems import MEASURED_FROM_US, SERVER_LINES
 from sim.run import simulate
 from tests.bench import user_simpy
-from tests.bench.workload import SCENARIO
+from tests.bench.spec import Workload
 from tests.support import run_scenario
 from vpg.rating.histogram import upper_us
 from vpg.timebase import HOUR_US, SECOND_US
@@ -206,9 +206,9 @@ def figures(
 def retried_in_the_product(
     seed: int, *, devices: int, hours: float, spread: bool
 ) -> dict[str, float]:
-    text = SCENARIO.format(
-        hours=hours, seed=seed, devices=devices, phase="uniform" if spread else "clock"
-    )
+    text = Workload(
+        lines=devices, hours=hours, seed=seed, phase="uniform" if spread else "clock"
+    ).scenario()
     result = run_scenario(text, limits={"lines_max_c_small": devices})
     counts = measures.delays(result)
     return figures(

@@ -231,7 +231,8 @@ class Invoice:
     Yen sums run over the sections: ``tax_included_yen = tax_excluded_yen + tax_yen`` is the month's
     own fee, ``carried_in_yen`` what earlier small months add, ``raised_yen`` the lift to 50 yen,
     ``carried_out_yen`` what is left for later, and
-    ``payable_yen = tax_included_yen + raised_yen + carried_in_yen - carried_out_yen - coupon_yen``.
+    ``payable_yen = tax_included_yen + raised_yen + carried_in_yen - carried_out_yen - coupon_yen
+    + joint_rounding_yen``.
     """
 
     invoice_id: str
@@ -248,6 +249,8 @@ class Invoice:
     carried_in_yen: int
     carried_out_yen: int
     coupon_yen: int
+    joint_rounding_yen: int
+    """0 or less: what one rounding over all operators takes off their sums (A-41), else 0."""
     payable_yen: int
     status: Status
     not_issued: NotIssued

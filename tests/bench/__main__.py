@@ -20,6 +20,7 @@ from tests.bench.engine import against, calm, many, sync
 from tests.bench.figures import Figure, Options, Report
 from tests.bench.growth import growth
 from tests.bench.planes import reference
+from tests.bench.rating import rating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "many": many,
     "growth": growth,
     "reference": reference,
+    "rating": rating,
 }
 
 

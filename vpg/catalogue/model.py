@@ -161,8 +161,8 @@ class Catalogue:
         """Return whether any table, of any date, speaks of the price of an item of ``group``."""
         return any(item in self._entries for item in group)
 
-    def price_changes(self, item: str, begin_us: int, end_us: int) -> tuple[int, ...]:
-        """Return the instants inside (begin_us, end_us) at which a price may change or end."""
+    def changes(self, item: str, begin_us: int, end_us: int) -> tuple[int, ...]:
+        """Return the instants inside (begin_us, end_us) at which a figure may change or end."""
         rows = self._entries.get(item, ())
         moments = {day_start_us(entry.effective_from) for entry in rows}
         moments |= {day_after_us(entry.valid_until) for entry in rows if entry.valid_until}

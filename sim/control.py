@@ -20,7 +20,7 @@ from vpg.results import ControlNote
 from vpg.timebase import HOUR_US, hour_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     import simpy
 
@@ -59,6 +59,7 @@ class Control:
         self.delays: dict[RowKey, dict[int, int]] = {}
         self.minutes: list[MinuteRow] = []
         self.notes: list[ControlNote] = []
+        plane.foresee(self._instants())
         for position, vpg in enumerate(scenario.vpgs):
             self._clock.process(self._life_of(vpg, position))
         for position, event in enumerate(scenario.events):
@@ -66,6 +67,20 @@ class Control:
         for day_us in catalogue.limit_changes(scenario.start_us, scenario.end_us):
             self._clock.process(self._new_limits(day_us))
         self._clock.process(self._ticks())
+
+    def _instants(self) -> Iterator[int]:
+        """Yield every instant of this plane but the hour ticks."""
+        scenario = self._scenario
+        yield from self._catalogue.limit_changes(scenario.start_us, scenario.end_us)
+        for vpg in scenario.vpgs:
+            yield vpg.created_at_us
+            if vpg.deleted_at_us is not None:
+                yield vpg.deleted_at_us
+        for event in scenario.events:
+            yield event.at_us
+            until_us: int | None = getattr(event, "until_us", None)
+            if until_us is not None:
+                yield until_us
 
     # ---- driving -------------------------------------------------------------------------------
 

@@ -51,15 +51,17 @@ def simulate(
     stop: Callable[[], bool] | None = None,
     replication: int = 0,
     engine: Engine = "auto",
+    workers: int = 1,
 ) -> RunResult:
     """Return the hourly metrics of ``scenario``.
 
     ``progress`` is called at least once a simulated hour; when ``stop`` returns true the run ends
     there and its result is marked partial. Same scenario, seed and replication: same result,
-    whenever, wherever and on whichever ``engine``. Raises ``BrokenRunError`` when a conservation
+    whenever, wherever, on whichever ``engine`` and with however many ``workers`` (threads of the
+    compiled engine). Raises ``BrokenRunError`` when a conservation
     identity or Little's law does not hold (a bug of ours).
     """
-    plane = _plane(scenario, replication, engine)
+    plane = _plane(scenario, replication, engine, workers)
     control = Control(scenario=scenario, catalogue=catalogue, plane=plane)
     # Lines and messages refer to each other in long-lived cycles that only cost the collector time.
     collecting = gc.isenabled()
@@ -86,7 +88,7 @@ def simulate(
     return result
 
 
-def _plane(scenario: Scenario, replication: int, engine: Engine) -> Plane:
+def _plane(scenario: Scenario, replication: int, engine: Engine, workers: int) -> Plane:
     what = scenario.fleets, scenario.events, scenario.start_us, scenario.end_us
     small = engine == "auto" and expected_messages(*what) <= SMALL_MESSAGES
     if engine == "reference" or small:
@@ -94,7 +96,7 @@ def _plane(scenario: Scenario, replication: int, engine: Engine) -> Plane:
     # Only here: Numba takes a quarter of a second to import.
     from sim.plane.compiled.plane import CompiledPlane  # noqa: PLC0415
 
-    return CompiledPlane(scenario=scenario, replication=replication)
+    return CompiledPlane(scenario=scenario, replication=replication, workers=workers)
 
 
 def _against_little(plane: Plane, rows: Iterable[HourlyRow]) -> Iterator[str]:

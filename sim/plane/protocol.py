@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scenarios.model import Event, Vpg
     from sim.plane.flow import Flow, Little
     from vpg.catalogue.model import Limits
@@ -23,6 +25,9 @@ class Plane(Protocol):
     """Longest piece of simulated time that may pass between two looks from outside."""
     piece_events: int
     """Events after which pieces become shorter: about a fifth of a second of work."""
+
+    def foresee(self, instants_us: Iterable[int]) -> None:
+        """Learn at which instants anything but an hour tick can come; told once, at the start."""
 
     def advance(self, until_us: int) -> None:
         """Do everything that happens before ``until_us``; never depends on where it is cut."""

@@ -23,7 +23,7 @@ from vpg.errors import ensure
 from vpg.timebase import HOUR_US, MINUTE_US, hour_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sim.plane.line import Line
     from vpg.catalogue.model import Limits
@@ -54,6 +54,9 @@ class ReferencePlane:
         """Outages and power cuts in force: they also hit the lines that join meanwhile."""
 
     # ---- time ----------------------------------------------------------------------------------
+
+    def foresee(self, instants_us: Iterable[int]) -> None:
+        """Learn nothing: this plane does one thing after the other."""
 
     @property
     def _now_us(self) -> int:

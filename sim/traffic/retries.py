@@ -54,6 +54,13 @@ class Backoff:
             left -= count
         return delay_us
 
+    def wait_us(self, nth: int) -> tuple[int, int]:
+        """Return retry ``nth``'s wait before jitter and the swing of its jitter; (-1, 0): never."""
+        if self.tries_max is not None and nth > self.tries_max:
+            return -1, 0
+        base_us = self._delays_us[nth - 1] if nth <= _WRITTEN_OUT else self._looked_up_us(nth)
+        return base_us, base_us * self.jitter_ppm // MILLION
+
     def delay_us(self, nth: int, retry_after_us: int, word: Callable[[int], int]) -> int:
         """Return the wait before retry ``nth`` (1 is the first), at least 1 µs, or -1 for never.
 

@@ -33,6 +33,7 @@ from sim.plane.compiled.layout import (
     T_MIRROR_DROPPED,
     T_MIRRORED,
     T_OFFERED,
+    T_THROTTLED,
     V_A,
     V_B,
 )  # fmt: skip
@@ -42,12 +43,18 @@ from sim.plane.compiled.steady_layout import (
     BASE_US,
     BIN_INVERSE,
     BIN_US,
+    C_ACCEPTED_AGAIN,
+    C_AGAIN,
     C_COPIED,
+    C_COPIED_THROTTLED,
     C_DOWN,
     C_DROPPED,
+    C_DROPPED_THROTTLED,
     C_FIRST_LINE,
     C_FIRST_UNIT,
     C_LIMITED,
+    C_REFUSED,
+    C_REFUSED_FIRST,
     C_SERVICE,
     C_UP,
     COST,
@@ -107,17 +114,37 @@ def _count_source(k: Ints, s: Ints, which: int) -> None:
     count = after - before
     if limited:
         s[N_KEYS] = after
-    service = s[source + C_SERVICE]
-    # As if all were accepted; what is refused is taken back.
+    # As if all were accepted; what is refused is taken back when the slab is booked.
     k[T_OFFERED] += count
-    k[T_ATTEMPTS + service] += count
-    k[T_ACCEPTED + service] += count
-    k[T_DELIVERED] += count
     k[DELAYS_AT] += count
-    k[T_BYTES_UP] += count * s[source + C_UP]
-    k[T_BYTES_DOWN] += count * s[source + C_DOWN]
-    k[T_MIRRORED] += count * s[source + C_COPIED]
-    k[T_MIRROR_DROPPED] += count * s[source + C_DROPPED]
+    _book(k, s, source, count, count, 0)
+
+
+@inner
+def _book(k: Ints, s: Ints, source: int, tries: int, accepted: int, refused: int) -> None:
+    """Count tries of a source with what they mean for bytes and copies."""
+    service = s[source + C_SERVICE]
+    k[T_ATTEMPTS + service] += tries
+    k[T_ACCEPTED + service] += accepted
+    k[T_THROTTLED + service] += refused
+    k[T_DELIVERED] += accepted
+    k[T_BYTES_UP] += accepted * s[source + C_UP]
+    k[T_BYTES_DOWN] += accepted * s[source + C_DOWN]
+    k[T_MIRRORED] += accepted * s[source + C_COPIED] + refused * s[source + C_COPIED_THROTTLED]
+    k[T_MIRROR_DROPPED] += accepted * s[source + C_DROPPED]
+    k[T_MIRROR_DROPPED] += refused * s[source + C_DROPPED_THROTTLED]
+
+
+@inner
+def _book_refusals(k: Ints, s: Ints) -> None:
+    for which in range(s[N_SOURCES]):
+        source = s[SOURCES] + which * SOURCE_SIZE
+        first, refused = s[source + C_REFUSED_FIRST], s[source + C_REFUSED]
+        again, accepted = s[source + C_AGAIN], s[source + C_ACCEPTED_AGAIN]
+        k[DELAYS_AT] -= first
+        _book(k, s, source, again, accepted - first, refused)
+        for column in range(C_REFUSED_FIRST, C_ACCEPTED_AGAIN + 1):
+            s[source + column] = 0
 
 
 @inner
@@ -245,8 +272,8 @@ def _first_try_refused(k: Ints, s: Ints, key: int) -> int:
     """Return the node of a message whose first try was refused now."""
     which = (key & SOURCE_MASK) - 1
     line = (key >> LINE_SHIFT) & LINE_MASK
-    pending.take_back(k, s, which)
     source = s[SOURCES] + which * SOURCE_SIZE
+    s[source + C_REFUSED_FIRST] += 1
     unit = s[source + C_FIRST_UNIT] + line - s[source + C_FIRST_LINE]
     row = s[UNITS] + unit * UNIT_SIZE
     # Jitter is shorter than the interval: the tick's number is what has passed since its phase.
@@ -402,6 +429,7 @@ def _slab(k: Ints, s: Ints, from_us: int, until_us: int) -> None:
         _walk_bucket(k, s, bins)
     else:
         _walk_window(k, s, bins)
+    _book_refusals(k, s)
     account(k, s)
     k[NOW] = until_us
 

@@ -91,6 +91,12 @@ class Memory(Flat):
         links[-1:] = then
         self.head[at.FREE_MESSAGE] = first if len(links) else then
 
+    def alone(self) -> Memory:
+        """Return a memory of its own with this head and what a steady stretch looks up in it."""
+        kept = ("policies", "steps", "sources", "fleets", "peers")
+        tables = {name: self[name] if name in kept else self[name][:0] for name in _TABLES}
+        return Memory(self.head, tables)
+
     # ---- the agenda and the open messages as a whole ------------------------------------------
 
     def agenda(self) -> Ints:

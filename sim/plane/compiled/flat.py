@@ -49,3 +49,7 @@ class Flat:
         """Put so many rows of zeros behind a table."""
         table = self[name]
         self.replace(**{name: np.concatenate([table, np.zeros((more, table.shape[1]), np.int64)])})
+
+    def copy(self) -> Flat:
+        """Return the same in a memory of its own."""
+        return Flat(self.head, self._tables, self._places)

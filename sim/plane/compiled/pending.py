@@ -8,7 +8,6 @@ from sim.plane.compiled import chance, gateway, messages, ordering
 from sim.plane.compiled.jit import Ints, inner, mulhi
 from sim.plane.compiled.layout import (
     BUCKETED,
-    DELAYS_AT,
     NOW,
     POLICIES,
     POLICY_SIZE,
@@ -18,33 +17,21 @@ from sim.plane.compiled.layout import (
     RATE,
     RESET,
     SOJOURN,
-    T_ACCEPTED,
-    T_ATTEMPTS,
-    T_BYTES_DOWN,
-    T_BYTES_UP,
-    T_DELIVERED,
     T_LOST_DEADLINE,
     T_LOST_TRIES,
-    T_MIRROR_DROPPED,
-    T_MIRRORED,
-    T_THROTTLED,
 )  # fmt: skip
 from sim.plane.compiled.steady_layout import (
     ACTIVE,
     BASE_BIN,
     BASE_US,
     BIN_INVERSE,
-    C_COPIED,
-    C_COPIED_THROTTLED,
-    C_DOWN,
-    C_DROPPED,
-    C_DROPPED_THROTTLED,
+    C_ACCEPTED_AGAIN,
+    C_AGAIN,
     C_FIRST_LINE,
     C_KEY,
     C_POLICY,
+    C_REFUSED,
     C_RETRY_PLACE,
-    C_SERVICE,
-    C_UP,
     COST,
     FREE_NODE,
     FREE_NODES,
@@ -64,6 +51,8 @@ from sim.plane.compiled.steady_layout import (
     SOURCE_SIZE,
     SOURCES,
     TIME_SHIFT,
+    WAIT_TABLE,
+    WAITS,
     WHEEL,
     WHEEL_MASK,
 )  # fmt: skip
@@ -136,19 +125,6 @@ def insert(s: Ints, node: int, first: int, count: int) -> None:
 
 
 @inner
-def take_back(k: Ints, s: Ints, which: int) -> None:
-    """Uncount a first try that was counted as accepted with its slab."""
-    source = s[SOURCES] + which * SOURCE_SIZE
-    k[T_ACCEPTED + s[source + C_SERVICE]] -= 1
-    k[T_DELIVERED] -= 1
-    k[DELAYS_AT] -= 1
-    k[T_BYTES_UP] -= s[source + C_UP]
-    k[T_BYTES_DOWN] -= s[source + C_DOWN]
-    k[T_MIRRORED] -= s[source + C_COPIED]
-    k[T_MIRROR_DROPPED] -= s[source + C_DROPPED]
-
-
-@inner
 def open_node(k: Ints, s: Ints, which: int, line: int, number: int) -> int:
     """Return a new node for a message whose first try, now, was refused."""
     node = s[FREE_NODE]
@@ -176,14 +152,7 @@ def close_node(k: Ints, s: Ints, node: int) -> None:
 def accepted(k: Ints, s: Ints, node: int) -> None:
     """Count a retry that was accepted."""
     row = s[NODES] + node * NODE_SIZE
-    source = s[SOURCES] + s[row + N_SOURCE] * SOURCE_SIZE
-    service = s[source + C_SERVICE]
-    k[T_ACCEPTED + service] += 1
-    k[T_DELIVERED] += 1
-    k[T_BYTES_UP] += s[source + C_UP]
-    k[T_BYTES_DOWN] += s[source + C_DOWN]
-    k[T_MIRRORED] += s[source + C_COPIED]
-    k[T_MIRROR_DROPPED] += s[source + C_DROPPED]
+    s[s[SOURCES] + s[row + N_SOURCE] * SOURCE_SIZE + C_ACCEPTED_AGAIN] += 1
     messages.count_delay(k, k[NOW] - s[row + N_CREATED_US])
     close_node(k, s, node)
 
@@ -215,24 +184,32 @@ def _word(s: Ints, row: int, source: int) -> chance.Word:
 
 
 @inner
+def _delay_us(k: Ints, s: Ints, row: int, source: int, tokens_micro: int) -> int:
+    """Return how long a message that was refused now waits, -1 for ever."""
+    which, nth = s[source + C_POLICY], s[row + N_TRIES]
+    policy = k[POLICIES] + which * POLICY_SIZE
+    word = np.uint64(0)
+    if k[policy + Q_JITTER_PPM]:
+        word = _word(s, row, source)
+    if k[policy + Q_RETRY_AFTER] or nth >= WAITS:
+        asked_us = _asked_us(k, s, tokens_micro) if k[policy + Q_RETRY_AFTER] else 0
+        return chance.retry_delay_us(k, which, nth, asked_us, word)
+    place = s[WAIT_TABLE] + (s[row + N_SOURCE] * WAITS + nth) * 2
+    base_us, swing_us = s[place], s[place + 1]
+    if base_us < 0:
+        return -1
+    return max(1, base_us + chance.below(word, 2 * swing_us) - swing_us)
+
+
+@inner
 def throttled(k: Ints, s: Ints, node: int, tokens_micro: int) -> bool:
     """Count a refusal of a node's try, now; return whether it will try again (N_DUE_US is set)."""
     row = s[NODES] + node * NODE_SIZE
     source = s[SOURCES] + s[row + N_SOURCE] * SOURCE_SIZE
-    k[T_THROTTLED + s[source + C_SERVICE]] += 1
-    k[T_MIRRORED] += s[source + C_COPIED_THROTTLED]
-    k[T_MIRROR_DROPPED] += s[source + C_DROPPED_THROTTLED]
-    which = s[source + C_POLICY]
-    policy = k[POLICIES] + which * POLICY_SIZE
-    asked_us = 0
-    if k[policy + Q_RETRY_AFTER]:
-        asked_us = _asked_us(k, s, tokens_micro)
-    word = np.uint64(0)
-    if k[policy + Q_JITTER_PPM]:
-        word = _word(s, row, source)
-    delay_us = chance.retry_delay_us(k, which, s[row + N_TRIES], asked_us, word)
+    s[source + C_REFUSED] += 1
+    delay_us = _delay_us(k, s, row, source, tokens_micro)
     due_us = k[NOW] + delay_us
-    deadline_us = k[policy + Q_DEADLINE_US]
+    deadline_us = k[k[POLICIES] + s[source + C_POLICY] * POLICY_SIZE + Q_DEADLINE_US]
     why = -1
     if delay_us < 0:
         why = T_LOST_TRIES
@@ -248,8 +225,8 @@ def throttled(k: Ints, s: Ints, node: int, tokens_micro: int) -> bool:
 
 @inner
 def tried_again(k: Ints, s: Ints, node: int) -> None:
-    """Count a try of a node, now."""
+    """Count a retry of a node, now."""
     row = s[NODES] + node * NODE_SIZE
-    k[T_ATTEMPTS + s[s[SOURCES] + s[row + N_SOURCE] * SOURCE_SIZE + C_SERVICE]] += 1
+    s[s[SOURCES] + s[row + N_SOURCE] * SOURCE_SIZE + C_AGAIN] += 1
     s[row + N_TRIES] += 1
     s[s[ACTIVE] + s[row + N_LINE]] = k[NOW]

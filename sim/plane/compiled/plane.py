@@ -6,20 +6,25 @@ calls). Times: ``SimUs``.
 
 from __future__ import annotations
 
+import bisect
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from functools import singledispatchmethod
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scenarios import model
 from sim.plane.compiled import layout as at
+from sim.plane.compiled.ahead import Ahead
 from sim.plane.compiled.vpg import CompiledVpg
 from sim.traffic.draws import Purpose
 from vpg.rating.hourly import SERVICES
 from vpg.timebase import HOUR_US
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sim.plane.compiled.jit import Ints
     from sim.plane.flow import Flow, Little
@@ -31,10 +36,14 @@ class CompiledPlane:
     """Sessions and attempts in compiled code."""
 
     piece_us = HOUR_US
-    piece_events = 2_000_000
+    piece_events = 1 << 62
+    """Never shorter than an hour: that is a fraction of a second even of a million lines."""
 
-    def __init__(self, *, scenario: model.Scenario, replication: int = 0) -> None:
-        """Prepare an empty plane at the scenario's start."""
+    def __init__(self, *, scenario: model.Scenario, replication: int = 0, workers: int = 1) -> None:
+        """Prepare an empty plane at the scenario's start.
+
+        ``workers`` threads share the VPGs, or the hours of the only one; the result is the same.
+        """
         self._scenario = scenario
         self._replication = replication
         self._now_us = scenario.start_us
@@ -42,6 +51,13 @@ class CompiledPlane:
         self._joined = {fleet.name: fleet.lines for fleet in scenario.fleets}
         self._vpg_of = {fleet.name: fleet.vpg_id for fleet in scenario.fleets}
         self._dark: list[model.CarrierOutage | model.PowerCut] = []
+        self._crew = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._workers = workers
+        self._instants: list[int] = []
+
+    def foresee(self, instants_us: Iterable[int]) -> None:
+        """Learn when anything but an hour tick comes from outside."""
+        self._instants = sorted({*instants_us, self._scenario.end_us})
 
     @property
     def events(self) -> int:
@@ -50,8 +66,15 @@ class CompiledPlane:
 
     def advance(self, until_us: int) -> None:
         """Do everything before ``until_us``."""
+        next_one = bisect.bisect_right(self._instants, self._now_us)
+        quiet_until_us = self._instants[next_one] if next_one < len(self._instants) else until_us
         for vpg in self._vpgs.values():
-            vpg.advance(until_us)
+            vpg.quiet_until_us = quiet_until_us
+        if self._crew is not None and len(self._vpgs) > 1:
+            deque(self._crew.map(CompiledVpg.advance, self._vpgs.values(), repeat(until_us)), 0)
+        else:
+            for vpg in self._vpgs.values():
+                vpg.advance(until_us)
         self._now_us = until_us
 
     # ---- VPGs ----------------------------------------------------------------------------------
@@ -65,10 +88,16 @@ class CompiledPlane:
             limits=limits,
             joined=self._joined,
             now_us=self._now_us,
+            ahead=self._for_the_only_one(),
         )
         self._vpgs[vpg.id] = state
         for name, fleet in state.fleets.items():
             self._welcome(state, name, np.arange(fleet.base, fleet.base + fleet.joined))
+
+    def _for_the_only_one(self) -> Ahead | None:
+        if self._crew is None or len(self._scenario.vpgs) > 1:
+            return None
+        return Ahead(crew=self._crew, segments=self._workers)
 
     def _welcome(self, vpg: CompiledVpg, name: str, rows: Ints) -> None:
         """Let new lines meet what is going on, and attach if they should."""

@@ -7,6 +7,7 @@ and both conversions. Does not own: the counting. Times: ``SimUs``.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,11 +18,13 @@ from sim.plane.compiled import bins, ticks
 from sim.plane.compiled import layout as at
 from sim.plane.compiled import steady_layout as st
 from sim.plane.compiled.flat import Flat
+from sim.plane.compiled.rows import begin_row
 from sim.traffic import laws
 from sim.traffic.draws import Purpose, place, words_of
 from sim.traffic.payloads import is_fixed
+from sim.traffic.retries import Backoff
 from vpg.errors import ensure
-from vpg.gateway import junction
+from vpg.gateway import junction, limiter
 from vpg.timebase import HOUR_US, SECOND_US
 
 if TYPE_CHECKING:
@@ -45,9 +48,12 @@ _BINS_US: Final = (
 )  # fmt: skip
 """Widths that divide a second, so that a bin lies in one second."""
 _WHEEL_MAX: Final = 1 << 16
+_LAID_OUT: Final = np.isin(np.arange(at.HEAD_SIZE), [*range(at.FLEETS, at.LOG_TABLE + 1)])
+"""Places of the head that say where tables stand: each memory's own."""
 _TABLES: Final = {
     "sources": st.SOURCES,
     "units": st.UNITS,
+    "waits": st.WAIT_TABLE,
     "wheel": st.WHEEL,
     "keys": st.KEYS,
     "sorted": st.SORTED,
@@ -159,12 +165,26 @@ def members_of(fleets: Mapping[str, FleetTable]) -> list[_Member]:
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """All of a steady stretch that decides what comes: two that are equal go on alike."""
+
+    tokens: int
+    used: int
+    """Fixed window: requests of the running second."""
+    waiting: tuple[tuple[int, ...], ...]
+
+
 class Steady:
     """A steady stretch of one VPG, from its begin to its end."""
 
+    memory: Memory
+    vpg_id: str
+
     def __init__(self, *, vpg: Vpg, memory: Memory, members: list[_Member]) -> None:
         """Take over from the agenda, now."""
-        self._memory = memory
+        self.memory = memory
+        self.vpg_id = vpg.id
         self._members = members
         self._begun_us = int(memory.head[at.NOW])
         head = np.zeros(st.STEADY_SIZE, np.int64)
@@ -206,6 +226,7 @@ class Steady:
         tables = {
             "sources": sources,
             "units": _unit_rows(memory, members, sources),
+            "waits": _waits(members),
             "wheel": column(slots) - 1,
             "keys": column(self._room + 1),
             "sorted": column(self._room + 1),
@@ -222,15 +243,20 @@ class Steady:
             "holders2": column(self._room + 1),
             "nodes": np.zeros((0, st.NODE_SIZE), np.int64),
         }
-        self._flat = Flat(head, tables, _TABLES)
+        self.flat = Flat(head, tables, _TABLES)
         self._grow(self._room)
-        ticks.stand(self._flat.flat, self._begun_us)
+        ticks.stand(self.flat.flat, self._begun_us)
         self._take_nodes()
+
+    @property
+    def now_us(self) -> int:
+        """The instant the stretch has reached."""
+        return int(self.memory.head[at.NOW])
 
     def advance(self, until_us: int) -> None:
         """Do everything before ``until_us``."""
         while True:
-            answer = bins.steady(self._memory.flat, self._flat.flat, until_us, self._room)
+            answer = bins.steady(self.memory.flat, self.flat.flat, until_us, self._room)
             if answer == at.DONE:
                 return
             self._grow(self._room)
@@ -239,11 +265,81 @@ class Steady:
         """Return when each message that waits for a retry was created."""
         return self._nodes()[:, st.N_CREATED_US].tolist()
 
+    # ---- segments of time ------------------------------------------------------------------
+
+    def standing(self) -> Standing:
+        """Return what decides how the stretch goes on."""
+        head = self.memory.head
+        row = int(self.flat.head[st.STATE])
+        a, b, now_us = int(head[row + at.V_A]), int(head[row + at.V_B]), self.now_us
+        tokens = used = 0
+        if head[at.BUCKETED]:
+            full = limiter.bucket_full(int(head[at.BURST]))
+            tokens = min(full, a + int(head[at.RATE]) * (now_us - b))
+        elif a == now_us // SECOND_US:
+            used = b
+        ends = st.N_WORD
+        waiting = sorted(tuple(row[st.N_DUE_US : ends]) for row in self._nodes().tolist())
+        return Standing(tokens=tokens, used=used, waiting=tuple(waiting))
+
+    def is_idle(self) -> bool:
+        """Return whether the bucket is full and nobody waits."""
+        head = self.memory.head
+        if head[at.PENDING]:
+            return False
+        now = self.standing()
+        full = limiter.bucket_full(int(head[at.BURST])) if head[at.BUCKETED] else 0
+        return (now.tokens == full or not head[at.RATE]) and not now.used
+
+    def idle_at(self, at_us: int) -> Steady:
+        """Return the same stretch as if it began at a clock hour with nothing behind it."""
+        other = copy.copy(self)
+        memory, row = self.memory.alone(), int(self.flat.head[st.STATE])
+        head = memory.head
+        head[at.NOW] = head[at.SECOND] = head[at.MINUTE] = head[at.MINUTE_PEAK_AT] = at_us
+        head[at.PENDING_SINCE], head[at.SECOND_END] = at_us, at_us + SECOND_US
+        for place_in in (
+            *range(at.BASE0, at.BASE4 + 1), at.SECOND_ATTEMPTS, at.SECOND_ATTACHES, at.MINUTE_PEAK,
+            at.PENDING, at.MINUTES_SIZE,
+        ):  # fmt: skip
+            head[place_in] = 0
+        head[at.MINUTE_LINES] = head[at.SESSIONS]
+        head[row + at.V_A], head[row + at.V_B] = limiter.NO_WINDOW, 0
+        if head[at.BUCKETED]:
+            head[row + at.V_A], head[row + at.V_B] = limiter.bucket_full(int(head[at.BURST])), at_us
+        begin_row(memory)
+        other.memory = memory
+        other.flat = self.flat.copy()
+        other.forget_nodes()
+        other.flat["inspected"][:] = -1
+        ticks.stand(other.flat.flat, at_us)
+        return other
+
+    def continue_with(self, other: Steady) -> None:
+        """Go on as ``other`` stands, which has run what lies between."""
+        if other is not self:
+            self.memory.head[:] = np.where(_LAID_OUT, self.memory.head, other.memory.head)
+            self.flat = other.flat
+
+    def merge_activity(self, others: list[Steady]) -> None:
+        """Know of each line the latest retry in any of the segments."""
+        active = self.flat["active"]
+        for other in others:
+            np.maximum(active, other.flat["active"], out=active)
+
+    def forget_nodes(self) -> None:
+        """Let nobody wait."""
+        flat = self.flat
+        flat["wheel"][:] = -1
+        count = len(flat["nodes"])
+        flat["nodes"][:, st.N_NEXT] = [*range(1, count), -1]
+        flat.head[st.FREE_NODE], flat.head[st.FREE_NODES] = 0, count
+
     # ---- nodes -----------------------------------------------------------------------------
 
     def _grow(self, more: int) -> None:
         """Have more free nodes, and room to order them all at once."""
-        flat = self._flat
+        flat = self.flat
         first = len(flat["nodes"])
         more = max(more, first, 1)
         for name in ("nodes", "order", "holders", "order2", "holders2"):
@@ -256,9 +352,9 @@ class Steady:
 
     def _nodes(self) -> Ints:
         """Return the rows of the nodes on the wheel."""
-        nodes = self._flat["nodes"]
+        nodes = self.flat["nodes"]
         found = []
-        for first in self._flat["wheel"][:, 0][self._flat["wheel"][:, 0] >= 0].tolist():
+        for first in self.flat["wheel"][:, 0][self.flat["wheel"][:, 0] >= 0].tolist():
             node = first
             while node >= 0:
                 found.append(node)
@@ -267,7 +363,7 @@ class Steady:
 
     def _take_nodes(self) -> None:
         """Put the retries of the agenda on the wheel, and clear agenda and messages of them."""
-        memory, flat = self._memory, self._flat
+        memory, flat = self.memory, self.flat
         events = memory.agenda()
         retries = events[events[:, at.E_KIND] == at.RETRY]
         messages = memory["messages"]
@@ -318,7 +414,7 @@ class Steady:
 
     def end(self) -> None:
         """Hand everything back to the agenda, now."""
-        memory, flat = self._memory, self._flat
+        memory, flat = self.memory, self.flat
         lines = memory["lines"]
         lines[:, at.L_INSPECTED] = flat["inspected"][:, 0]
         lines[:, at.L_ACTIVE_US] = self._last_active_us()
@@ -337,9 +433,9 @@ class Steady:
         memory.set_agenda(np.concatenate([self._timers(), self._retries(nodes)]))
 
     def _last_active_us(self) -> Ints:
-        active = self._flat["active"][:, 0].copy()
-        units = self._flat["units"]
-        for member, source in zip(self._members, self._flat["sources"], strict=True):
+        active = self.flat["active"][:, 0].copy()
+        units = self.flat["units"]
+        for member, source in zip(self._members, self.flat["sources"], strict=True):
             base, first = member.fleet.base, int(source[st.C_FIRST_UNIT])
             rows = units[first : first + int(source[st.C_UNITS])]
             there = np.flatnonzero(rows[:, st.U_NEXT_US] != st.NEVER_US)
@@ -358,7 +454,7 @@ class Steady:
 
     def _timers(self) -> Ints:
         """Return the agenda's timers; idle checks that were due meanwhile look again later."""
-        memory = self._memory
+        memory = self.memory
         events, lines = memory.agenda(), memory["lines"]
         now_us = int(memory.head[at.NOW])
         past = events[:, at.E_TIME] < now_us
@@ -373,7 +469,7 @@ class Steady:
         return events[~past | current]
 
     def _retries(self, nodes: Ints) -> Ints:
-        memory = self._memory
+        memory = self.memory
         events = np.zeros((len(nodes), at.EVENT_SIZE), np.int64)
         messages = memory["messages"][: len(nodes)]
         ranks = memory["sources"][nodes[:, st.N_SOURCE], at.S_RANK]
@@ -398,6 +494,13 @@ def _slots(least: int) -> int:
 
 def _longest_us(policies: list[RetryPolicy]) -> int:
     return max((delay_us * 3 // 2 for p in policies for delay_us, _ in p.steps), default=0)
+
+
+def _waits(members: list[_Member]) -> Ints:
+    """Return (base, swing) of each source's first retries, rows of both by source and retry."""
+    backoffs = [Backoff(member.fleet.fleet.retry) for member in members]
+    table = [[backoff.wait_us(max(1, nth)) for nth in range(st.WAITS)] for backoff in backoffs]
+    return np.array(table, np.int64).reshape(-1, 2)
 
 
 def _copies(vpg: Vpg, memory: Memory, payload_bytes: int) -> tuple[int, int]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from scenarios import model
-from sim.plane.compiled import build, kernel
+from sim.plane.compiled import build, kernel, rows
 from sim.plane.compiled import layout as at
+from sim.plane.compiled.ahead import SEGMENT_HOURS, Ahead
 from sim.plane.compiled.choice import chosen, ramps_us
 from sim.plane.compiled.steady import (
     LEAST_US,
@@ -27,7 +28,6 @@ from sim.traffic.draws import stream_key
 from vpg.errors import ensure
 from vpg.gateway import limiter
 from vpg.rating.hourly import SERVICES
-from vpg.results import MinuteRow
 from vpg.timebase import HOUR_US, MINUTE_US, hour_start
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sim.traffic.arrivals import Batch
     from sim.traffic.draws import Purpose
     from vpg.catalogue.model import Limits
+    from vpg.results import MinuteRow
 
 _NO_COMMANDS: Final = np.empty(0, np.int64)
 _LOOK_US: Final = MINUTE_US
@@ -68,8 +69,12 @@ class CompiledVpg:
         limits: Limits,
         joined: Mapping[str, int],
         now_us: int,
+        ahead: Ahead | None = None,
     ) -> None:
-        """Create it at ``now_us``; ``joined``: lines of each fleet by now, growth included."""
+        """Create it at ``now_us``; ``joined``: lines of each fleet by now, growth included.
+
+        ``ahead``: who computes hours before they are asked for, if anybody.
+        """
         self.vpg = vpg
         self._end_us = scenario.end_us
         bound = [fleet for fleet in scenario.fleets if fleet.vpg_id == vpg.id]
@@ -110,6 +115,11 @@ class CompiledVpg:
         self._area_message_us = 0
         self._sojourn_message_us = 0
         self._steady: Steady | None = None
+        self._ahead = ahead
+        self._asked_for: rows.Taken | None = None
+        self._minutes: list[MinuteRow] = []
+        self.quiet_until_us = now_us
+        """Until when nothing but hour ticks comes from outside."""
         self._countable = countable(vpg, self.fleets)
         self._look_again_us = now_us
         self.refresh_path()
@@ -167,19 +177,19 @@ class CompiledVpg:
         self.end_steady()
         fleet = self.fleets[name]
         table = self.memory["lines"]
-        rows = np.arange(fleet.base + fleet.joined, fleet.base + fleet.joined + count)
+        joining = np.arange(fleet.base + fleet.joined, fleet.base + fleet.joined + count)
         code = at.STATUSES.index(status)
         terminated = at.STATUSES.index("terminated")
         there = table[:, at.L_JOINED] > 0
         assigned = int((there & (table[:, at.L_STATUS] != terminated)).sum())
-        table[rows, at.L_JOINED] = 1
-        table[rows, at.L_STATUS] = code
-        table[rows, at.L_SENDING] = int(code <= at.INACTIVE and self.exists)
-        table[rows, at.L_ASSIGNED] = assigned + (np.arange(count) if code != terminated else 0)
+        table[joining, at.L_JOINED] = 1
+        table[joining, at.L_STATUS] = code
+        table[joining, at.L_SENDING] = int(code <= at.INACTIVE and self.exists)
+        table[joining, at.L_ASSIGNED] = assigned + (np.arange(count) if code != terminated else 0)
         fleet.joined += count
         if count and self.now_us < self._loaded_until_us:
             self._load(hour_start(self.now_us), only=(name, fleet.joined - count))
-        return rows
+        return joining
 
     def every_line(self) -> Ints:
         """Return the rows of all lines that have joined."""
@@ -191,19 +201,19 @@ class CompiledVpg:
         return fleet.base + chosen(fleet.key, fleet.joined, share_ppm, at_us)
 
     def ramps_us(
-        self, name: str, rows: Ints, ramp: model.Ramp, purpose: Purpose, at_us: int
+        self, name: str, lines: Ints, ramp: model.Ramp, purpose: Purpose, at_us: int
     ) -> Ints:
-        """Return how long after the event at ``at_us`` each line of ``rows`` acts."""
+        """Return how long after the event at ``at_us`` each row of ``lines`` acts."""
         fleet = self.fleets[name]
-        return ramps_us(fleet.key, rows - fleet.base, ramp, purpose, at_us)
+        return ramps_us(fleet.key, lines - fleet.base, ramp, purpose, at_us)
 
-    def obey(self, what: int, rows: Ints, notes: Ints | int = 0) -> None:
-        """Do a command (a code of ``layout``) for each line of ``rows``, now, in their order."""
-        if len(rows):
+    def obey(self, what: int, lines: Ints, notes: Ints | int = 0) -> None:
+        """Do a command (a code of ``layout``) for each row of ``lines``, now, in their order."""
+        if len(lines):
             self.end_steady()
-            commands = np.empty((len(rows), at.COMMAND_SIZE), np.int64)
+            commands = np.empty((len(lines), at.COMMAND_SIZE), np.int64)
             commands[:, at.C_WHAT] = what
-            commands[:, at.C_LINE] = rows
+            commands[:, at.C_LINE] = lines
             commands[:, at.C_NOTE] = notes
             self._run(commands.ravel(), self.now_us)
 
@@ -222,6 +232,8 @@ class CompiledVpg:
 
     def advance(self, until_us: int) -> None:
         """Do everything before ``until_us``."""
+        if self._hour_ahead(until_us):
+            return
         while self.now_us < until_us:
             if self._steady is None and self._countable and self.now_us >= self._look_again_us:
                 self._begin_steady()
@@ -231,6 +243,32 @@ class CompiledVpg:
             self._steady.advance(min(until_us, self._steady_until_us))
             if self.now_us >= self._steady_until_us:
                 self.end_steady()
+
+    def _hour_ahead(self, until_us: int) -> bool:
+        """Take the next hour from what is computed ahead; return whether there is one."""
+        ahead = self._ahead
+        if ahead is None:
+            return False
+        if not len(ahead) and not self._compute_ahead(ahead):
+            return False
+        ensure(until_us % HOUR_US == 0, "hours computed ahead are asked for one by one")
+        hour = ahead.take()
+        self._asked_for = hour.taken
+        self._minutes += hour.minutes
+        self._events_before += hour.taken.events
+        return True
+
+    def _compute_ahead(self, ahead: Ahead) -> bool:
+        if self._steady is None or self.now_us % HOUR_US or not ahead.worth_it:
+            return False
+        hours = (min(self.quiet_until_us, self._steady_until_us) - self.now_us) // HOUR_US
+        if hours < 2 * ahead.segments:
+            return False
+        hours = min(hours, SEGMENT_HOURS * ahead.segments)
+        self._steady.continue_with(ahead.compute(self._steady, hours))
+        for taken in ahead.taken():
+            self._book(taken)
+        return True
 
     def _begin_steady(self) -> None:
         members = members_of(self.fleets)
@@ -311,53 +349,27 @@ class CompiledVpg:
 
     def take_row(self) -> Flow:
         """Return the figures since the last call and begin anew."""
-        memory, now_us = self.memory, self.now_us
-        kernel.bookkeep(memory.flat, kernel.CLOSE_ROW, now_us)
-        head, tally = memory.head, memory.tally
-        figures = {name: int(value) for name, value in zip(at.SCALARS, tally, strict=False)}
-        places = iter(range(len(at.SCALARS), at.TALLY_SIZE))
-        for name in at.PER_SERVICE:
-            for service in SERVICES:
-                figures[f"{name}_{service}"] = int(tally[next(places)])
-        figures["sessions_end"] = int(head[at.SESSIONS])
-        figures["pending_end"] = int(head[at.PENDING])
-        delays = {int(bucket): int(memory.delays[bucket]) for bucket in memory.delays.nonzero()[0]}
-        self._events_before += self._events_of_row()
-        self._area_message_us += int(head[at.AREA])
-        self._sojourn_message_us += int(head[at.SOJOURN])
-        kernel.bookkeep(memory.flat, kernel.REBASE, now_us)
-        tally[:] = 0
-        memory.delays[:] = 0
-        head[at.AREA] = head[at.SOJOURN] = 0
-        # Distinct lines are counted by the clock hour, whatever rows it is cut into.
-        head[at.T_INSPECTED] = figures["lines_inspected"] if now_us % HOUR_US else 0
-        head[at.T_SESSIONS_START] = head[at.T_LINES_PEAK] = head[at.SESSIONS]
-        head[at.T_GHOSTS_PEAK] = head[at.GHOSTS]
-        head[at.T_PENDING_START] = head[at.PENDING]
-        return Flow(figures, delays)
+        if self._asked_for is not None:
+            flow, self._asked_for = self._asked_for.flow, None
+            return flow
+        taken = rows.take_row(self.memory)
+        self._book(taken)
+        self._events_before += taken.events
+        return taken.flow
 
-    def _events_of_row(self) -> int:
-        head = self.memory.head
-        attempts = head[at.T_ATTEMPTS : at.T_ATTEMPTS + at.N_SERVICES].sum()
-        return int(attempts + head[at.T_ATTACHES])
+    def _book(self, taken: rows.Taken) -> None:
+        self._area_message_us += taken.area_message_us
+        self._sojourn_message_us += taken.sojourn_message_us
 
     @property
     def events(self) -> int:
         """Attempts and attach attempts so far."""
-        return self._events_before + self._events_of_row()
+        return self._events_before + rows.events_of_row(self.memory)
 
     def take_minutes(self, *, final: bool) -> list[MinuteRow]:
         """Return the minutes finished since the last call; ``final``: the running one too."""
-        memory = self.memory
-        if final:
-            kernel.bookkeep(memory.flat, kernel.END_MINUTE, self.now_us)
-        count = int(memory.head[at.MINUTES_SIZE])
-        ensure(count < at.MINUTE_ROWS, "minutes are taken before their table is full")
-        memory.head[at.MINUTES_SIZE] = 0
-        return [
-            MinuteRow(vpg_id=self.vpg.id, **dict(zip(at.MINUTE_ROW, row, strict=True)))
-            for row in memory.minutes[:count].tolist()
-        ]
+        found, self._minutes = self._minutes, []
+        return found + rows.take_minutes(self.memory, self.vpg.id, final=final)
 
     def little(self) -> Little:
         """Return Little's two counts from the creation of the VPG to now."""

@@ -1,0 +1,123 @@
+"""A long steady stretch in segments of time, computed at once and spliced: nothing changes by it.
+
+Ticks are placed without history, so a segment can be run before the one before it is done, from
+the likeliest state: a full bucket and nobody waiting. Then, from left to right: where the true
+state at the cut is that one, the segment stands. Where it is not, its first hour is run again from
+the true state; if that ends as the segment's own first hour did, the rest stands too. Else the
+segment is run again. Right by construction; only slower where the limiter never recovers, and then
+not tried again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from sim.plane.compiled import rows
+from vpg.timebase import HOUR_US
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    from sim.plane.compiled.rows import Taken
+    from sim.plane.compiled.steady import Standing, Steady
+    from vpg.results import MinuteRow
+
+SEGMENT_HOURS: Final = 12
+"""Long enough that cuts cost nothing, short enough that progress shows and Ctrl-C is heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourAhead:
+    """One clock hour of one VPG, computed before it is asked for."""
+
+    taken: Taken
+    minutes: list[MinuteRow]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Segment:
+    steady: Steady
+    first: HourAhead
+    after_first: Standing
+    rest: list[HourAhead]
+
+
+def _hour(steady: Steady) -> HourAhead:
+    steady.advance(steady.now_us + HOUR_US)
+    taken = rows.take_row(steady.memory)
+    return HourAhead(taken=taken, minutes=rows.take_minutes(steady.memory, steady.vpg_id))
+
+
+def _run(steady: Steady, hours: int) -> _Segment:
+    first = _hour(steady)
+    after_first = steady.standing()
+    rest = [_hour(steady) for _ in range(hours - 1)]
+    return _Segment(steady=steady, first=first, after_first=after_first, rest=rest)
+
+
+class Ahead:
+    """Hours computed ahead of one VPG; asked for one by one."""
+
+    def __init__(self, *, crew: Executor, segments: int) -> None:
+        """Compute ``segments`` at once on ``crew``."""
+        self._crew = crew
+        self.segments = segments
+        self._hours: deque[HourAhead] = deque()
+        self.worth_it = segments > 1
+        self.spliced = 0
+        self.rerun = 0
+
+    def __len__(self) -> int:
+        """Return how many hours are there to be asked for."""
+        return len(self._hours)
+
+    def take(self) -> HourAhead:
+        """Return the next hour."""
+        return self._hours.popleft()
+
+    def taken(self) -> list[Taken]:
+        """Return the rows of all hours still to be asked for."""
+        return [hour.taken for hour in self._hours]
+
+    def compute(self, steady: Steady, hours: int) -> Steady:
+        """Compute ``hours`` from now on; return the stretch as it stands after them."""
+        lengths = _lengths(hours, self.segments)
+        begins_us = steady.now_us + HOUR_US * np.cumsum([0, *lengths[:-1]])
+        starts = [steady, *(steady.idle_at(int(at_us)) for at_us in begins_us[1:])]
+        done = list(self._crew.map(_run, starts, lengths))
+        current = done[0]
+        self._keep(current.first, current.rest)
+        last = current.steady
+        for segment, length in zip(done[1:], lengths[1:], strict=True):
+            last = self._splice(last, segment, length)
+        last.merge_activity([segment.steady for segment in done])
+        return last
+
+    def _splice(self, before: Steady, segment: _Segment, length: int) -> Steady:
+        if before.is_idle():
+            self._keep(segment.first, segment.rest)
+            return segment.steady
+        again = _run(before, 1)
+        if again.after_first == segment.after_first:
+            self.spliced += 1
+            self._keep(again.first, segment.rest)
+            return segment.steady
+        self.rerun += 1
+        self.worth_it = False
+        rest = [_hour(before) for _ in range(length - 1)]
+        self._keep(again.first, rest)
+        return before
+
+    def _keep(self, first: HourAhead, rest: Sequence[HourAhead]) -> None:
+        self._hours += [first, *rest]
+
+
+def _lengths(hours: int, segments: int) -> list[int]:
+    """Return the lengths of at most ``segments`` segments that add up to ``hours``."""
+    each, more = divmod(hours, segments)
+    return [length for i in range(segments) if (length := each + (i < more))]

@@ -35,6 +35,7 @@ _PARTS = {
     "14": "Runs and run directories",
     "15": "Reports",
     "16": "Scenarios: what a run cannot use",
+    "17": "Bills and invoices",
 }
 _MADE = "<!-- Made by `make docs`; change the code, not this page. -->"
 
@@ -56,7 +57,8 @@ def _assumptions() -> str:
         _MADE,
         "",
         "What no document settles, and how it is read unless a scenario says otherwise. *Key* is",
-        "where a scenario chooses; without one it cannot yet. Every manifest lists them all.",
+        "where a scenario chooses; without one it cannot. What acts on an invoice is chosen there",
+        "(`vpg/billing/policy.py`, table of closing days). Every manifest lists them all.",
         "",
         "| | reading | 読み方 | key | default | alternatives | acts on |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""The register of unknowns A-01 … A-35, and how a scenario reads each.
+"""The register of unknowns A-01 … A-49, and how a scenario reads each.
 
 Owns: ``assumptions.toml`` and what a scenario chose. Does not own: what an assumption does (the
 part named in ``acts``). Every manifest and report lists the whole register, so nobody takes a

@@ -20,7 +20,7 @@ from vpg.timebase import HOUR_US
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vpg.billing.month import Rounding
+    from vpg.billing.policy import Rounding
 
 
 def charge(

@@ -35,6 +35,9 @@ YEAR_END: frozenset[tuple[int, int]] = frozenset(
 of government offices (Act on Holidays of Administrative Organs, article 1), A-47."""
 
 
+Due = Literal["calendar_day", "business_day_before", "business_day_after"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusinessCalendar:
     """Which days are business days, and which of them an invoice hangs on."""
@@ -49,7 +52,7 @@ class BusinessCalendar:
     """Figures are final with this business day of the next month (seed 0, 4.3)."""
     issue_business_day: int = 4
     """The invoice is issued about this one (seed 0, 4.1.2; "about": A-48)."""
-    due: Literal["calendar_day", "business_day_before", "business_day_after"] = "calendar_day"
+    due: Due = "calendar_day"
     """What a due date on a closed day becomes (A-49): the guide names the last day (4.1.2)."""
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from vpg.billing.calendar import month_of, months_later
 from vpg.billing.lines import MINOR_MICRO, Account, make_line
 from vpg.billing.model import Coupon, CouponUse
-from vpg.billing.rounding import round_up, with_tax_micro_ppm
+from vpg.billing.money import round_up
+from vpg.billing.rounding import with_tax_micro_ppm
 from vpg.catalogue.items import PPM
 from vpg.errors import InputError, Problem
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal, DecimalException
 from typing import TYPE_CHECKING
 
-from vpg.billing.rounding import round_up
+from vpg.billing.money import round_up
 from vpg.catalogue.items import MICRO_YEN
 from vpg.errors import InputError, Problem
 

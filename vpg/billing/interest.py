@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vpg.billing.lines import MINOR_MICRO, Account, make_line
-from vpg.billing.rounding import round_up
+from vpg.billing.money import round_up
 
 if TYPE_CHECKING:
     import datetime as dt

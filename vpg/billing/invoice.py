@@ -15,9 +15,10 @@ from vpg.billing.global_coverage import to_yen
 from vpg.billing.inputs import check
 from vpg.billing.lines import MINOR_MICRO, account_of, displayed_minor
 from vpg.billing.model import Invoice, carried_minor
+from vpg.billing.money import round_up
 from vpg.billing.month_lines import month_lines
 from vpg.billing.postal import has_convenience_slip, postal_line
-from vpg.billing.rounding import round_up, with_tax_micro_ppm
+from vpg.billing.rounding import with_tax_micro_ppm
 from vpg.billing.section import build, decide
 from vpg.catalogue.items import PPM
 from vpg.errors import ensure
@@ -229,6 +230,14 @@ def _sum_up(inputs: MonthInputs, sections: tuple[Section, ...], suffix: str) -> 
     included = add(lambda one: one.included)
     excluded = add(lambda one: one.excluded)
     displayed = add(lambda one: one.displayed)
+    raised = add(lambda one: one.raised)
+    carried_in = add(lambda one: one.carried_in)
+    carried_out = add(lambda one: one.carried_out)
+    coupons = sum(section.coupon_yen for section in sections)
+    ensure(
+        payable == included + raised + carried_in - carried_out - coupons + joint,
+        "an invoice adds up",
+    )
     reasons = {section.not_issued for section in sections}
     reason: NotIssued = "" if payable else next(r for r in _REASONS if r in reasons)
     return Invoice(
@@ -240,10 +249,10 @@ def _sum_up(inputs: MonthInputs, sections: tuple[Section, ...], suffix: str) -> 
         tax_excluded_yen=excluded,
         tax_yen=included - excluded,
         tax_included_yen=included,
-        raised_yen=add(lambda one: one.raised),
-        carried_in_yen=add(lambda one: one.carried_in),
-        carried_out_yen=add(lambda one: one.carried_out),
-        coupon_yen=sum(section.coupon_yen for section in sections),
+        raised_yen=raised,
+        carried_in_yen=carried_in,
+        carried_out_yen=carried_out,
+        coupon_yen=coupons,
         joint_rounding_yen=joint,
         payable_yen=payable,
         status="issued" if payable else "not_issued",

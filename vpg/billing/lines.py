@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from vpg.billing.calendar import month_bounds_us
 from vpg.billing.model import InvoiceLine
-from vpg.catalogue.items import ONE_OFF_ITEMS, PPM
+from vpg.billing.money import round_up
+from vpg.catalogue.items import LINE_ITEMS, ONE_OFF_ITEMS, PPM, REQUEST_ITEMS
 from vpg.timebase import DAY_US, to_utc
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def usage_lines(
             account,
             "usage",
             item,
-            unit="time" if item in ONE_OFF_ITEMS else "hour",
+            unit=unit_of(item),
             unit_price_micro=price,
             quantity=quantities[vpg_id, day, item, price],
             vpg_id=vpg_id,
@@ -171,6 +172,19 @@ def usage_lines(
         )
         for vpg_id, day, item, price in ordered
     ]
+
+
+def unit_of(bill_item: str) -> str:
+    """Return what one unit of a charged item is; steps of a price count as their item does.
+
+    >>> unit_of("beam_requests_tier2"), unit_of("contract_fee_c"), unit_of("vpg_c_small")
+    ('request', 'time', 'hour')
+    """
+    if bill_item in ONE_OFF_ITEMS:
+        return "time"
+    if bill_item.startswith(REQUEST_ITEMS):
+        return "request"
+    return "line" if bill_item.startswith(LINE_ITEMS) else "hour"
 
 
 def displayed_minor(line: InvoiceLine) -> int | None:
@@ -186,7 +200,7 @@ def displayed_minor(line: InvoiceLine) -> int | None:
     """
     if line.amount_micro is None:
         return None
-    return -(-line.amount_micro * (PPM + line.tax_ppm) // (MINOR_MICRO[line.currency] * PPM))
+    return round_up(line.amount_micro * (PPM + line.tax_ppm), MINOR_MICRO[line.currency] * PPM)
 
 
 def as_correction(line: InvoiceLine, note: str) -> InvoiceLine:

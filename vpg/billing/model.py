@@ -88,8 +88,8 @@ class InvoiceLine:
     """What the line is about; all three empty for a line of the account."""
     quantity: int
     unit: str
-    """``hour``, ``time``, ``month``, ``day``, ``event``, ``credit``, ``request``, ``byte``,
-    ``piece``, ``invoice`` or ``yen``."""
+    """``hour``, ``time`` (once), ``month``, ``line`` (and month), ``event``, ``credit``,
+    ``request``, ``byte``, ``piece`` or ``invoice``."""
     unit_price_micro: int | None
     amount_micro: int | None
     tax_class: TaxClass = "taxed"

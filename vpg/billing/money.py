@@ -1,8 +1,19 @@
-"""Micro-yen as text and as whole yen; the one place where a fraction of a yen is rounded."""
+"""Exact amounts as whole ones and as text; the one place where a fraction is rounded: up."""
 
 from __future__ import annotations
 
 from vpg.catalogue.items import MICRO_YEN, PPM
+
+
+def round_up(value: int, unit: int) -> int:
+    """Return ``value / unit`` as a whole number, a fraction rounded up.
+
+    Source: seed 1, price table, general rule 5; seed 2, price table, general rule 4.
+
+    >>> round_up(1, 10), round_up(10, 10), round_up(-9, 10)
+    (1, 1, 0)
+    """
+    return -(-value // unit)
 
 
 def round_up_yen(micro_yen: int) -> int:
@@ -11,7 +22,7 @@ def round_up_yen(micro_yen: int) -> int:
     >>> round_up_yen(16_500_000), round_up_yen(16_000_000)
     (17, 16)
     """
-    return -(-micro_yen // MICRO_YEN)
+    return round_up(micro_yen, MICRO_YEN)
 
 
 def with_tax_round_up_yen(micro_yen: int, tax_ppm: int) -> int:
@@ -20,7 +31,7 @@ def with_tax_round_up_yen(micro_yen: int, tax_ppm: int) -> int:
     >>> with_tax_round_up_yen(15_000_000, 100_000)
     17
     """
-    return -(-micro_yen * (PPM + tax_ppm) // (MICRO_YEN * PPM))
+    return round_up(micro_yen * (PPM + tax_ppm), MICRO_YEN * PPM)
 
 
 def yen_text(micro_yen: int) -> str:

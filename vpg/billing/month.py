@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vpg.billing.money import round_up_yen, with_tax_round_up_yen, yen_text
 from vpg.timebase import DAY_US, month_name, month_start
@@ -23,10 +23,9 @@ from vpg.timebase import DAY_US, month_name, month_start
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
+    from vpg.billing.policy import Rounding
     from vpg.catalogue.model import Catalogue
     from vpg.rating.charges import ChargeRow
-
-Rounding = Literal["monthly_total", "per_item", "per_day"]
 
 BILL_SCHEMA = "vpgsim-bill-v1"
 CSV_HEADER = ("vpgId", "date", "billItemName", "unitPrice", "quantity", "amount")

@@ -14,9 +14,11 @@ from vpg.billing.global_coverage import find_rate, to_yen
 from vpg.billing.goods import goods_lines
 from vpg.billing.interest import interest_lines
 from vpg.billing.lines import account_of, usage_lines
+from vpg.billing.money import round_up
 from vpg.billing.outage import outage_lines
-from vpg.billing.rounding import round_up, sums
+from vpg.billing.rounding import sums
 from vpg.billing.support_plan import refund_lines, support_lines
+from vpg.catalogue.items import MICRO_YEN
 
 if TYPE_CHECKING:
     from vpg.billing.inputs import OperatorMonth
@@ -46,9 +48,9 @@ def month_lines(
     if one.support is not None:
         base_yen = support_base_yen(lines, one, month, policy)
         support = support_lines(one.support, account, base_yen)
-    fee_micro = sum(line.amount_micro or 0 for line in support)
+    fee_yen = sum(line.amount_micro or 0 for line in support) // MICRO_YEN
     lines += support
-    lines += refund_lines(one.sla_claims, one.service_credit_yen, account, fee_micro)
+    lines += refund_lines(one.sla_claims, one.service_credit_yen, account, fee_yen)
     lines += purchase_lines(one.coupon_purchases, account, policy)
     lines += interest_lines(one.late_payments, account)
     return lines

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vpg.billing.calendar import month_bounds_us, period_last_day
 from vpg.billing.lines import MINOR_MICRO, Account, make_line
-from vpg.billing.rounding import round_up
+from vpg.billing.money import round_up
 from vpg.catalogue.items import ONE_OFF_ITEMS
 from vpg.errors import InputError, Problem
 from vpg.timebase import DAY_US, hour_start

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vpg.billing.lines import MINOR_MICRO, thing_of
 from vpg.billing.model import TaxGroup
+from vpg.billing.money import round_up
 from vpg.catalogue.items import PPM
 
 if TYPE_CHECKING:
@@ -36,17 +37,6 @@ class Sums:
     def tax_minor(self) -> int:
         """Return the tax as the document states it."""
         return self.tax_included_minor - self.tax_excluded_minor
-
-
-def round_up(value: int, unit: int) -> int:
-    """Return ``value / unit`` as a whole number, a fraction rounded up.
-
-    Source: seed 1, price table, general rule 5; seed 2, price table, general rule 4.
-
-    >>> round_up(1, 10), round_up(10, 10), round_up(-9, 10)
-    (1, 1, 0)
-    """
-    return -(-value // unit)
 
 
 def _month(_line: InvoiceLine) -> Hashable:

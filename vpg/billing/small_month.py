@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vpg.billing.model import carried_minor
-from vpg.billing.rounding import round_up
+from vpg.billing.money import round_up
 from vpg.catalogue.items import PPM
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vpg.billing.calendar import month_begin, month_last_day, month_of, months_later
 from vpg.billing.lines import MINOR_MICRO, Account, make_line
-from vpg.billing.rounding import round_up
+from vpg.billing.money import round_up
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -56,6 +56,18 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def write(file: Path, begin: float, found: dict[str, list[Figure]]) -> None:
+    """Write what was found so far; ``begin`` is the load before it."""
+    report = Report(
+        machine=figures.machine(),
+        date=dt.datetime.now(dt.UTC).date().isoformat(),
+        load=(begin, figures.load()),
+        parts=found,
+    )
+    text = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> int:
     """Measure, print the table, and return the exit code."""
     asked = arguments()
@@ -69,16 +81,10 @@ def main() -> int:
         for figure in PARTS[name](options):
             found[name].append(figure)
             print(figure.line(), flush=True)
+        # After each part: a later one that fails must not cost an hour's figures.
+        if asked.json is not None:
+            write(asked.json, begin, found)
     print(f"\nload {figures.load()}")
-    if asked.json is not None:
-        report = Report(
-            machine=figures.machine(),
-            date=dt.datetime.now(dt.UTC).date().isoformat(),
-            load=(begin, figures.load()),
-            parts=found,
-        )
-        text = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
-        asked.json.write_text(text + "\n", encoding="utf-8")
     missed = any(one.verdict == "MISSED" for part in found.values() for one in part)
     return TARGET_MISSED if missed else 0
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 PER_VPG = 10_000
 LINES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 DAYS = (1, 3, 10, 30, 100, 365)
+DAYS_LINES = 3_000
+"""So few that a year is below the messages a scenario may have."""
 SLOPE_MAX = 1.1
 """Seconds grow as the attempts to this power: 1 is in proportion; noise needs some room."""
-Point = tuple[str, int, measure.Measured]
+Point = tuple[str, measure.Measured]
 
 
 def growth(options: Options) -> Iterator[Figure]:
@@ -30,16 +32,17 @@ def growth(options: Options) -> Iterator[Figure]:
     warm()
     everything = list(_short() if options.short else _sizes())
     points: list[Point] = []
-    for axis, size, workload in everything:
+    for axis, workload in everything:
         run = measure.measure("compiled", workload)
-        points.append((axis, size, run))
-        how = f"{workload.all_lines:,} lines, {workload.hours / 24:g} days"
+        points.append((axis, run))
+        days = f"{workload.hours / 24:g} days" if axis == "days" else "a day"
+        how = f"{workload.all_lines:,} lines, {days}"
         yield measure.seconds(f"growth: {how}", [run])
         yield measure.peak(f"growth: {how}", [run])
     for axis in ("lines", "days"):
         yield Figure(
             name=f"growth with {axis}: seconds as attempts to the power",
-            value=slope([run for one, _, run in points if one == axis]),
+            value=slope([run for one, run in points if one == axis]),
             runs=1,
             at_most=options.goal(SLOPE_MAX),
         )
@@ -47,19 +50,19 @@ def growth(options: Options) -> Iterator[Figure]:
         draw(points, options.chart)
 
 
-def _sizes() -> Iterator[tuple[str, int, Workload]]:
+def _sizes() -> Iterator[tuple[str, Workload]]:
     for lines in LINES:
         each = min(lines, PER_VPG)
-        yield "lines", lines, dataclasses.replace(CALM, lines=each, vpgs=lines // each, hours=24)
+        yield "lines", dataclasses.replace(CALM, lines=each, vpgs=lines // each, hours=24)
     for days in DAYS:
-        yield "days", days, dataclasses.replace(CALM, hours=24 * days)
+        yield "days", dataclasses.replace(CALM, lines=DAYS_LINES, hours=24 * days)
 
 
-def _short() -> Iterator[tuple[str, int, Workload]]:
+def _short() -> Iterator[tuple[str, Workload]]:
     for lines in (1_000, 10_000):
-        yield "lines", lines, dataclasses.replace(CALM, lines=lines, hours=24)
+        yield "lines", dataclasses.replace(CALM, lines=lines, hours=24)
     for days in (1, 2):
-        yield "days", days, dataclasses.replace(CALM, hours=24 * days, lines=1_000)
+        yield "days", dataclasses.replace(CALM, lines=1_000, hours=24 * days)
 
 
 def slope(runs: list[measure.Measured]) -> float:
@@ -81,13 +84,16 @@ def draw(points: list[Point], file: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    marks = {"lines": ("o", "1,000 to 1,000,000 lines, a day"), "days": ("s", "a day to a year")}
+    marks = {
+        "lines": ("o", "1,000 to 1,000,000 lines, a day"),
+        "days": ("s", f"{DAYS_LINES:,} lines, a day to a year"),
+    }
     for axis, (mark, label) in marks.items():
-        runs = [run for one, _, run in points if one == axis]
+        runs = [run for one, run in points if one == axis]
         xs = [run.counts["attempts"] for run in runs]
         axes.plot(xs, [run.took_s for run in runs], f"{mark}-", label=label)
-    largest = max((run for _, _, run in points), key=lambda run: run.counts["attempts"])
-    smallest = min(run.counts["attempts"] for _, _, run in points)
+    largest = max((run for _, run in points), key=lambda run: run.counts["attempts"])
+    smallest = min(run.counts["attempts"] for _, run in points)
     ends = (smallest, largest.counts["attempts"])
     per_attempt_s = largest.took_s / ends[1]
     axes.plot(ends, [n * per_attempt_s for n in ends], ":", color="grey", label="in proportion")

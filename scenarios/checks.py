@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from scenarios import model
 from scenarios.build_vpgs import SIZED_TYPES, check_size
+from scenarios.line_states import LineStates
 from scenarios.problems import closest, listed
 from scenarios.schema_base import LINES_MAX
 from vpg.timebase import iso_jst
@@ -55,14 +56,15 @@ def check_reference(
 
 
 def check_lines(
-    fleets: Iterable[tuple[model.Fleet, Path]], events: Sequence[Placed], context: Context
+    fleets: Sequence[tuple[model.Fleet, Path]], events: Sequence[Placed], context: Context
 ) -> None:
-    """Note too many lines in all, and changes of lines that a fleet does not have by then."""
+    """Note too many lines in all, and changes that a fleet's lines cannot make by then."""
     have = {fleet.name: fleet.lines for fleet, _ in fleets}
     total = sum(have.values())
     if total > LINES_MAX:
         context.problem("VPG1281", ("fleets",), value=total, most=LINES_MAX)
         return
+    states = LineStates((fleet for fleet, _ in fleets), context.start_us or 0)
     for event, path in events:
         if isinstance(event, model.Growth) and event.fleet in have:
             have[event.fleet] += event.lines
@@ -74,6 +76,17 @@ def check_lines(
             last = event.first_line + event.lines
             if event.lines < 1 or last > have[event.fleet]:
                 context.problem("VPG1282", path, value=last - 1, most=have[event.fleet] - 1)
+                continue
+        for refused in states.take(event):
+            context.problem(
+                "VPG1609",
+                (*path, "status"),
+                first=refused.first,
+                last=refused.last,
+                before=refused.before,
+                value=getattr(event, "status", ""),
+                allowed=listed(refused.allowed) or "-",
+            )
 
 
 def check_catalogue(

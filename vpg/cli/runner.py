@@ -165,14 +165,13 @@ def account(loaded: Loaded, result: RunResult) -> Accounts:
     """Rate, bill, judge and explain ``result``."""
     from reports.findings import findings
     from scenarios.objectives import judge
-    from scenarios.terms import charge_policy
+    from scenarios.terms import charges_of
     from vpg.billing.month import bill_months
-    from vpg.rating.charges import rate_hours
     from vpg.rating.totals import totals
 
     scenario, catalogue = loaded.scenario, loaded.catalogue
     summed = totals(result.rows, result.delays)
-    charges = tuple(rate_hours(result.rows, catalogue, charge_policy(scenario)))
+    charges = tuple(charges_of(scenario, result.rows, catalogue))
     bill = bill_months(charges, catalogue, scenario.assumptions.a15_rounding)
     return Accounts(
         totals=summed,

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scenarios.objectives import judge, measure
-from scenarios.terms import charges_of
+from scenarios.terms import bill_of
 from sim import run
 from sim.pool import Local, LostCrewError, LostTaskError, work
 from sim.sequence import Replications
-from vpg.billing.month import bill_months
 from vpg.errors import EnsureError, ensure
 from vpg.rating.hourly import digest
 from vpg.rating.totals import totals
@@ -48,9 +47,7 @@ class Replicated:
 
 def account(scenario: Scenario, catalogue: Catalogue, result: RunResult) -> tuple[Totals, Bill]:
     """Return the totals of ``result``, a run of ``scenario``, and what it costs."""
-    charges = charges_of(scenario, result.rows, catalogue)
-    bill = bill_months(charges, catalogue, scenario.assumptions.a15_rounding)
-    return totals(result.rows, result.delays), bill
+    return totals(result.rows, result.delays), bill_of(scenario, result.rows, catalogue)
 
 
 def study(

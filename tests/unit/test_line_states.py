@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from scenarios import model
 from scenarios.line_states import LineStates, line_usage
 from scenarios.loader import load_scenario
-from scenarios.terms import charges_of
+from scenarios.terms import bill_of, charges_of
 from sim.run import simulate
 from tests.support_rating import with_table
+from vpg.billing.month import bill_months
 from vpg.catalogue.load import load_catalogue
 from vpg.timebase import HOUR_US
 
@@ -110,7 +111,8 @@ def test_a_run_charges_its_lines_where_a_table_prices_them(tmp_path: Path) -> No
     one = scenario()
     rows = simulate(one, load_catalogue()).rows
     plain = charges_of(one, rows, load_catalogue())
-    priced = charges_of(one, rows, with_table(tmp_path, PRICES))
+    catalogue = with_table(tmp_path, PRICES)
+    priced = charges_of(one, rows, catalogue)
     more = [charge for charge in priced if charge.bill_item.startswith("line_")]
     assert [charge for charge in priced if charge not in more] == plain
     assert [
@@ -123,6 +125,10 @@ def test_a_run_charges_its_lines_where_a_table_prices_them(tmp_path: Path) -> No
         (24, "line_basic_free", 1, 0),
     ]
     assert charges_of(one, [], load_catalogue()) == []
+    for rounding in ("monthly_total", "per_item", "per_day"):
+        rounded = replace(one, assumptions=replace(one.assumptions, a15_rounding=rounding))
+        expected = bill_months(priced, catalogue, rounding)
+        assert bill_of(rounded, rows, catalogue) == expected
 
 
 def test_a_vpg_owes_its_hours_whatever_its_lines_do() -> None:

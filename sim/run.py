@@ -88,10 +88,16 @@ def simulate(
     return result
 
 
+def is_compiled(scenario: Scenario, engine: Engine = "auto") -> bool:
+    """Return whether ``engine`` means the compiled plane for ``scenario``."""
+    if engine == "auto":
+        what = scenario.fleets, scenario.events, scenario.start_us, scenario.end_us
+        return expected_messages(*what) > SMALL_MESSAGES
+    return engine == "compiled"
+
+
 def _plane(scenario: Scenario, replication: int, engine: Engine, workers: int) -> Plane:
-    what = scenario.fleets, scenario.events, scenario.start_us, scenario.end_us
-    small = engine == "auto" and expected_messages(*what) <= SMALL_MESSAGES
-    if engine == "reference" or small:
+    if not is_compiled(scenario, engine):
         return ReferencePlane(scenario=scenario, replication=replication)
     # Only here: Numba takes a quarter of a second to import.
     from sim.plane.compiled.plane import CompiledPlane  # noqa: PLC0415

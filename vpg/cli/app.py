@@ -20,6 +20,7 @@ from vpg.cli.commands import (
     sweep,
     validate,
     validate_engine,
+    warm,
 )
 from vpg.cli.grammar import LangOption, new_app, translate, with_examples
 
@@ -69,6 +70,7 @@ def application(lang: Lang = "en") -> Any:  # noqa: ANN401 - typer's own group
         sweep.register,
         validate.register,
         validate_engine.register,
+        warm.register,
         new.register,
         imports.register,
         catalogue.register,

@@ -209,6 +209,15 @@ class EngineDocument(Document, frozen=True, kw_only=True):
     laws: list[LawRow]
 
 
+class WarmDocument(Document, frozen=True, kw_only=True):
+    """``vpg warm``: whether anything was compiled, and where the code is kept."""
+
+    schema_version: Literal["vpgsim-warm-v1"] = "vpgsim-warm-v1"
+    compiled: bool
+    """False: this machine had the code already."""
+    folder: str
+
+
 def problem_part(problem: Problem) -> ProblemPart:
     """Return ``problem`` for a document."""
     return ProblemPart(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -78,6 +78,14 @@ UntilOption = Annotated[
         "with 5 when R are not enough.",
     ),
 ]
+EngineOption = Annotated[
+    Literal["auto", "reference", "compiled"],
+    typer.Option(
+        "--engine",
+        help="Data plane: SimPy, one event after the other, or compiled; auto: the reference "
+        "for small runs. All give the same figures.",
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(
@@ -85,7 +93,8 @@ WorkersOption = Annotated[
         metavar="N",
         min=1,
         max=256,
-        help="Processes for replications, else as many as pay; results never depend on it.",
+        help="Threads of one run and processes for replications, else as many as pay; results "
+        "never depend on it.",
     ),
 ]
 ClusterOption = Annotated[

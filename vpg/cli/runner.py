@@ -12,7 +12,7 @@ import os
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vpg.cli.terminal import sound
 from vpg.errors import EnsureError, InputError, Place, Problem
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from vpg.timebase import WallUs
 
 SCENARIO_FILE = "scenario.yaml"
+_THREADS_MAX = 8
+Engine = Literal["auto", "reference", "compiled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,9 @@ class Request:
     charts: tuple[str, ...] = ()
     """Formats of the charts; empty: none."""
     lang: str = "en"
+    engine: Engine = "auto"
+    workers: int | None = None
+    """Threads of the compiled plane; None: one for each processor, at most 8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +156,17 @@ def simulate(
     A broken promise of the simulator (``EnsureError``) leaves a run directory that says so.
     """
     from sim import run
+    from vpg.cli.teams import processors
 
     try:
-        result = run.simulate(loaded.scenario, loaded.catalogue, progress=progress, stop=stop)
+        result = run.simulate(
+            loaded.scenario,
+            loaded.catalogue,
+            progress=progress,
+            stop=stop,
+            engine=loaded.request.engine,
+            workers=loaded.request.workers or min(processors(), _THREADS_MAX),
+        )
     except EnsureError as broken:
         studied = broken.result if isinstance(broken, run.BrokenRunError) else None
         kept = keep_broken(loaded, str(broken), studied)

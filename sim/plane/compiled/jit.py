@@ -1,17 +1,11 @@
 """How functions of the compiled plane are compiled: one place for every option of Numba.
 
-Owns: the decorators, two instructions that Python has no word for, and where machine code is kept.
-Inner functions get no Python entrance (each would cost compile time); an entrance is compiled once
-a machine and kept. Numba looks only at the file of an entrance to see whether its code is old, so
-the folder of the kept code is named after all sources that can be part of it.
+Owns: the decorators, and two instructions that Python has no word for. Does not own: where machine
+code is kept (``sim.warm``). Inner functions get no Python entrance (each would cost compile time).
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import llvmlite.ir
@@ -21,6 +15,8 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from sim.warm import code_folder
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,47 +24,8 @@ F = TypeVar("F", bound="Callable[..., Any]")
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
-_ROOT = Path(__file__).resolve().parents[3]
-_SOURCES = ("sim/plane", "sim/traffic", "vpg/gateway", "vpg/rating", "scenarios/model.py")
-_FOLDER = "vpgsim"
-
-
-def code_key() -> str:
-    """Return a name for everything that decides what the compiled code is."""
-    sha = hashlib.sha256(f"{numba.__version__}|{np.__version__}".encode())
-    for name in _SOURCES:
-        place = _ROOT / name
-        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            sha.update(file.read_bytes())
-    return sha.hexdigest()[:16]
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK | os.X_OK)
-
-
-def code_folder() -> Path:
-    """Return the folder of this version's machine code: the user's cache, else a temporary one."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    home = Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()
-    for folder in (home / _FOLDER / code_key(), Path(tempfile.gettempdir()) / _private()):
-        if _writable(folder):
-            return folder
-    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-"))
-
-
-def _private() -> Path:
-    who = os.getuid() if hasattr(os, "getuid") else 0
-    return Path(f"{_FOLDER}-{who}") / code_key()
-
-
-FOLDER = code_folder()
 config: Any = numba.config
-config.CACHE_DIR = str(FOLDER)
+config.CACHE_DIR = str(code_folder())
 
 
 def inner(function: F) -> F:

@@ -11,6 +11,7 @@ from vpg.cli.grammar import command
 from vpg.cli.options import (
     CatalogueOption,
     ClusterOption,
+    EngineOption,
     OutDirOption,
     ReplicationsOption,
     ScenarioArgument,
@@ -86,6 +87,7 @@ def run(
     until: UntilOption = None,
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
+    engine: EngineOption = "auto",
 ) -> None:
     """Run and tell."""
     from vpg.cli import replications, runner, stopping, teams
@@ -103,6 +105,8 @@ def run(
         out=Path(out),
         charts=() if no_charts else _FORMATS[charts or "both"],
         lang=terminal.lang,
+        engine=engine,
+        workers=workers,
     )
     with stopping.asked_to_stop(terminal.word("stopping")) as stop:
         done = _run(request, asked, cluster, terminal, stop)
@@ -114,13 +118,14 @@ def run(
 def _run(
     request: Request, asked: Asked | None, cluster: str | None, terminal: Terminal, stop: StopFlag
 ) -> Done:
-    from vpg.cli import progress, replications, runner, teams
+    from vpg.cli import progress, replications, runner, teams, warming
     from vpg.text import render
 
     loaded = runner.load(request)
     for warning in loaded.warnings:
         terminal.note(render(warning, terminal.lang))
     runner.check_out(loaded)
+    warming.make_ready(loaded.scenario, request.engine, terminal)
     with teams.far(cluster) as team:  # Before the first run: a cluster may be out of reach.
         with progress.shown(terminal) as show:
             result = runner.simulate(loaded, show, stop)

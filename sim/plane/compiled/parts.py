@@ -1,0 +1,33 @@
+"""The entrances of the compiled plane with their types, in parts that can be compiled at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from numba import types
+
+from sim.plane.compiled import bins, kernel, ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PARTS: Final = ("events", "steady")
+_INT: Final[Any] = types.int64
+_INTS: Final[Any] = types.Array(_INT, 1, "C")
+_ENTRANCES: Final[dict[str, tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...]]] = {
+    "events": (
+        (kernel.advance, (_INTS, _INTS, _INT)),
+        (kernel.bookkeep, (_INTS, _INT, _INT)),
+    ),
+    "steady": (
+        (ticks.stand, (_INTS, _INT)),
+        (bins.steady, (_INTS, _INTS, _INT, _INT)),
+    ),
+}
+
+
+def compile_part(name: str) -> None:
+    """Compile one of ``PARTS`` into the folder of ``sim.warm``, or load what is there."""
+    for function, signature in _ENTRANCES[name]:
+        dispatcher: Any = function
+        dispatcher.compile(signature)

@@ -37,6 +37,23 @@ _HOSTS = (
 _MACHINE_PATHS = r"(?<![\w.<~/])/(work|tmp|root|home|opt|farm|Users)/|\bfarm-\w"
 
 
+_INT_MATH = frozenset(
+    {"ceil", "comb", "factorial", "floor", "gcd", "isqrt", "lcm", "perm", "prod", "trunc"}
+)
+_FLOAT_MODULES = frozenset({"cmath", "statistics"})
+_FLOAT_MAKERS = frozenset(
+    {
+        *("total_seconds", "timestamp", "fromhex", "truediv", "itruediv", "hypot"),
+        *("__float__", "__truediv__", "float16", "float32", "float64", "double", "longdouble"),
+        *("divide", "true_divide", "mean", "average", "median", "std", "var", "linspace"),
+        *("percentile", "quantile", "sqrt", "log", "exp", "interp", "nan", "inf"),
+    }
+)
+"""Attributes that give a float, of the standard library and of NumPy."""
+_TYPED_ARRAYS = frozenset({"array", "empty", "fromiter", "full", "ones", "zeros"})
+"""NumPy makes floats of nothing, zeros and ones, unless it is told."""
+
+
 @functools.cache
 def _nodes(text: str) -> tuple[ast.AST, ...]:
     return tuple(ast.walk(ast.parse(text)))
@@ -71,6 +88,55 @@ def no_true_division(text: str) -> list[str]:
         and isinstance(node.op, ast.Div)
         and not any(_tells_other_division(part) for part in ast.walk(node))
     ]
+
+
+def no_division(text: str) -> list[str]:
+    """Find any ``/``, whatever it divides: where money is counted even paths and decimals wait."""
+    return [
+        f"{node.lineno}: {ast.unparse(node)}"
+        for node in _nodes(text)
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
+    ]
+
+
+def no_float_maker(text: str) -> list[str]:
+    """Find what gives a float without saying so: functions, powers, arrays without a type."""
+    return [
+        f"{getattr(node, 'lineno', 0)}: {ast.unparse(node)}"
+        for node in _nodes(text)
+        if _makes_float(node)
+    ]
+
+
+def _makes_float(node: ast.AST) -> bool:
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, complex)
+    if isinstance(node, ast.Import):
+        return any(alias.name.split(".")[0] in _FLOAT_MODULES for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        names = {alias.name for alias in node.names}
+        unsafe = node.module == "math" and not names <= _INT_MATH
+        return unsafe or (node.module or "") in _FLOAT_MODULES or bool(names & _FLOAT_MAKERS)
+    if isinstance(node, ast.Attribute):
+        of_math = isinstance(node.value, ast.Name) and node.value.id == "math"
+        return node.attr in _FLOAT_MAKERS or (of_math and node.attr not in _INT_MATH)
+    if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Pow):
+        power = node.right if isinstance(node, ast.BinOp) else node.value
+        return not (isinstance(power, ast.Constant) and isinstance(power.value, int))
+    return isinstance(node, ast.Call) and _makes_float_array(node)
+
+
+def _makes_float_array(call: ast.Call) -> bool:
+    """Tell whether NumPy is called without saying of which type, or with weights (floats)."""
+    function = call.func
+    if not (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)):
+        return False
+    if function.value.id not in {"np", "numpy"}:
+        return False
+    keys = {key.arg for key in call.keywords}
+    places = 3 if function.attr == "full" else 2
+    untyped = "dtype" not in keys and len(call.args) < places
+    return "weights" in keys or (function.attr in _TYPED_ARRAYS and untyped)
 
 
 def _tells_other_division(part: ast.AST) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PACKAGES = ("vpg", "scenarios", "sim", "loadtests", "reports")
+COUNTED = ("vpg/rating/", "vpg/billing/")
 MONEY = ("vpg/rating/", "vpg/billing/", "vpg/catalogue/")
 TEXT = (".py", ".md", ".toml", ".yaml", ".yml", ".json", ".txt", ".csv", ".cfg", ".sh")
 
@@ -61,6 +62,8 @@ def texts() -> list[str]:
 RULES: dict[tidy.Rule, tuple[Callable[[], list[str]], dict[str, str]]] = {
     tidy.no_float: (lambda: python(*MONEY), {}),
     tidy.no_true_division: (lambda: python(*MONEY, "vpg/gateway/"), {}),
+    tidy.no_division: (lambda: python(*COUNTED), {}),
+    tidy.no_float_maker: (lambda: python(*COUNTED), {}),
     tidy.no_wall_clock: (lambda: python("vpg/", "scenarios/", "sim/"), WALL_CLOCK_ALLOWED),
     tidy.no_global_random: (lambda: python("vpg/", "scenarios/", "sim/"), {}),
     tidy.no_raw_race: (lambda: python("sim/"), RACES_ALLOWED),
@@ -98,6 +101,43 @@ PLANTED: dict[tidy.Rule, tuple[list[str], list[str]]] = {
     tidy.no_true_division: (
         ["yen = a / b", "yen /= 2", "x = f(a) / 3"],
         ["yen = a // b", "step = Decimal(1) / scale", "x = folder / 'a.csv'", "x = root / name"],
+    ),
+    tidy.no_division: (
+        ["yen = a / b", "yen /= 2", "step = Decimal(1) / scale"],
+        ["yen = -(-a // b)", "text = 'a / b'"],
+    ),
+    tidy.no_float_maker: (
+        [
+            "yen = 2j",
+            "import statistics",
+            "from statistics import mean",
+            "from math import sqrt",
+            "from operator import truediv",
+            "yen = math.fsum(x)",
+            "late = (end - begin).total_seconds()",
+            "x = column.mean()",
+            "x = column.astype(np.float64)",
+            "x = 10 ** -n",
+            "x = 10 ** -2",
+            "x **= n",
+            "x = np.zeros(3)",
+            "x = np.full(3, 1)",
+            "x = np.array([])",
+            "x = np.bincount(places, weights=yen)",
+        ],
+        [
+            "from math import ceil, isqrt",
+            "import math",
+            "yen = math.ceil(Fraction(1, 3))",
+            "x = 10**6",
+            "x = np.zeros(3, np.int64)",
+            "x = np.full(3, 1, np.int64)",
+            "x = np.array([], dtype=np.int64)",
+            "x = np.arange(3)",
+            "x = np.bincount(places)",
+            "x = other.zeros(3)",
+            "x = zeros(3)",
+        ],
     ),
     tidy.no_wall_clock: (
         [

@@ -320,7 +320,7 @@ def _over_time(catalogue: Catalogue, item: str, hours_us: Ints, absent: int) -> 
     if len(begins) == 1:
         every: Ints = np.broadcast_to(known, hours_us.shape)
         return every
-    places = np.searchsorted(np.array(begins), hours_us, side="right") - 1
+    places = np.searchsorted(np.array(begins, np.int64), hours_us, side="right") - 1
     figure_of_hour: Ints = known[places]
     return figure_of_hour
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -233,10 +234,13 @@ def test_a_correction_comes_on_the_next_invoice_with_the_tax_of_its_own_month(
         ("correction", "202604", "vpg_c_medium", 1, 100_000)
     ]
     operator = Operator(operator_id="OP1")
-    own = OperatorMonth(operator=operator, charges=may.charges, lines=tuple(lines))
+    own = OperatorMonth(operator=operator, charges=may.charges, corrections=may.corrections)
     one = MonthInputs(
         month="202605", payer=operator, method="invoice_email", operators=(own,), policy=policy
     )
     document = invoice(one, catalogue)
     # April: 100 - 50 + 50 = 100 yen at 10 %; May: two hours of 50 yen at 12 %: 110 + 112 yen.
     assert document.payable_yen == 222
+    early = replace(one, month="202604", operators=(replace(own, charges=()),))
+    with pytest.raises(InputError, match="VPG1711"):
+        invoice(early, catalogue)

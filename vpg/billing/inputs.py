@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vpg.billing.calendar import BusinessCalendar, month_begin
+from vpg.billing.calendar import BusinessCalendar, month_begin, month_bounds_us
 from vpg.billing.lines import CURRENCY_OF
 from vpg.billing.policy import InvoicePolicy
 from vpg.errors import InputError, Problem
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vpg.billing.outage import Outage
     from vpg.billing.support_plan import SlaClaim, SupportContract
     from vpg.rating.charges import ChargeRow
+    from vpg.rating.late import Correction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,8 @@ class OperatorMonth:
     operator: Operator
     charges: Sequence[ChargeRow] = ()
     """Hourly charges, Japan coverage; rows of other months are left out."""
+    corrections: Sequence[Correction] = ()
+    """Late and corrected usage of earlier months, Japan coverage (``corrections``)."""
     lines: tuple[InvoiceLine, ...] = ()
     """Further lines of either coverage: per request or line, Global usage, corrections, others."""
     goods: tuple[Goods, ...] = ()
@@ -119,6 +122,10 @@ def _strangers(one: OperatorMonth, month: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(one.lines):
         if not _line_belongs(line, name, month):
             yield f"lines[{number}]", line.item
+    begin_us, _ = month_bounds_us(month)
+    for number, late in enumerate(one.corrections):
+        if late.month_us >= begin_us:
+            yield f"corrections[{number}]", late.charge.bill_item
     for number, carried in enumerate(one.carried_in):
         owner = (carried.operator_id, carried.currency)
         if owner != (name, CURRENCY_OF[carried.coverage]) or carried.month >= month:

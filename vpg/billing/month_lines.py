@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vpg.billing.corrections import correction_lines
 from vpg.billing.coupons import coupon_of, purchase_lines, use_coupons
 from vpg.billing.discount import discount_lines
 from vpg.billing.flux import flux_month
@@ -37,6 +38,7 @@ def month_lines(
     name = one.operator.operator_id
     account = account_of(catalogue, policy, operator_id=name, month=month)
     lines = usage_lines(one.charges, account, by_day=policy.rounding == "per_day")
+    lines += correction_lines(one.corrections, operator_id=name, catalogue=catalogue, policy=policy)
     lines += one.lines
     for part in one.flux:
         place = account_of(catalogue, policy, operator_id=name, month=month, coverage=part.coverage)

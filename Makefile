@@ -13,7 +13,11 @@ BIN := $(VENV)/bin
 DEMO := smart-meters
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test test-long lint bench docs lock clean venv
+# What holds money and metering to their edges, without the runs of the simulator.
+MONEY_TESTS = $(shell grep -lE '^ *from vpg\.(billing|rating)' tests/unit/*.py tests/property/*.py \
+  | grep -vE 'sim_|planes|sweep|replicat|charts|tidy|within|series|findings') tests/unit/test_doctests.py
+
+.PHONY: help demo test test-long cover lint bench docs lock clean venv
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -49,6 +53,10 @@ test: lint  ## lint and the tests, short forms
 
 test-long: lint  ## lint and the tests, long forms too
 	$(BIN)/python -m pytest -n 2 -m "long or not long" --timeout 3600
+
+cover: venv  ## every branch of money and metering has a test (a minute)
+	$(BIN)/coverage run -m pytest -q $(MONEY_TESTS)
+	$(BIN)/coverage report
 
 bench: venv  ## every figure of speed
 	$(BIN)/python -m tests.bench

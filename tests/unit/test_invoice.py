@@ -33,7 +33,7 @@ from vpg.billing.goods import Goods
 from vpg.billing.inputs import FluxPart, check
 from vpg.billing.interest import LatePayment
 from vpg.billing.invoice import invoice, invoices
-from vpg.billing.lines import as_correction, displayed_minor
+from vpg.billing.lines import displayed_minor
 from vpg.billing.month_lines import month_lines
 from vpg.billing.outage import Outage
 from vpg.billing.policy import InvoicePolicy
@@ -134,8 +134,8 @@ def test_credits_beyond_the_fees_wait_for_later_fees() -> None:
 
 
 def test_a_late_correction_keeps_its_months_tax_and_leaves_the_old_invoice() -> None:
-    late = replace(fee(1_000 * YEN), month="201909", tax_ppm=80_000)
-    one = billed(owes(100 * YEN, lines=(as_correction(late, "an hour more"),)))
+    late = replace(fee(1_000 * YEN), month="201909", tax_ppm=80_000, kind="correction")
+    one = billed(owes(100 * YEN, lines=(late,)))
     assert one.tax_included_yen == 1_080 + 110
     assert [line.kind for line in one.sections[0].lines] == ["usage", "correction"]
 

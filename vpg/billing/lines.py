@@ -6,7 +6,7 @@ Does not own: the rules that make credits, fees and discounts, sums and rounding
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vpg.billing.calendar import month_bounds_us
@@ -201,15 +201,6 @@ def displayed_minor(line: InvoiceLine) -> int | None:
     if line.amount_micro is None:
         return None
     return round_up(line.amount_micro * (PPM + line.tax_ppm), MINOR_MICRO[line.currency] * PPM)
-
-
-def as_correction(line: InvoiceLine, note: str) -> InvoiceLine:
-    """Return ``line`` as late or corrected usage of its own month, to be billed with a later one.
-
-    Its month, price and tax rate stay those of the month it happened in; an issued invoice is never
-    changed.
-    """
-    return replace(line, kind="correction", note=note)
 
 
 def thing_of(line: InvoiceLine) -> str:

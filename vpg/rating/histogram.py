@@ -6,6 +6,7 @@ in the bucket ``bucket_of(value)``; a percentile is the upper edge of its neares
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,9 +51,6 @@ def percentile_us(counts: Mapping[int, int], percent: int) -> int:
     if not total:
         return 0
     rank = -(-total * percent // 100)
-    seen = 0
-    for bucket in sorted(counts):
-        seen += counts[bucket]
-        if seen >= rank:
-            return upper_us(bucket)
-    return upper_us(max(counts))
+    buckets = sorted(counts)
+    seen = itertools.accumulate(counts[bucket] for bucket in buckets)
+    return upper_us(buckets[next(n for n, up_to in enumerate(seen) if up_to >= rank)])

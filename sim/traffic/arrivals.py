@@ -27,7 +27,7 @@ from scenarios.model import (
 )
 from sim.traffic import laws, payloads
 from sim.traffic.draws import Purpose, place, stream_key, words_of
-from vpg.errors import ensure
+from vpg.errors import EnsureError, ensure
 from vpg.timebase import HOUR_US
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sim.traffic.draws import U64
 
     Ints = npt.NDArray[np.int64]
+    WordsOf = Callable[[int, U64, int, U64, U64 | None, int], tuple[U64, U64, U64, U64]]
 
 NUMBER_BITS = 20
 """Messages of one line, source and interval that a number can tell apart."""
@@ -74,8 +75,17 @@ def _u64(values: Ints) -> U64:
 class Stream:
     """One traffic source of one fleet."""
 
-    def __init__(self, *, seed: int, replication: int, fleet: Fleet, source: Source) -> None:
-        """Prepare the source's laws; nothing is drawn yet."""
+    def __init__(
+        self,
+        *,
+        seed: int,
+        replication: int,
+        fleet: Fleet,
+        source: Source,
+        words: WordsOf = words_of,
+    ) -> None:
+        """Prepare the source's laws; nothing is drawn yet. ``words``: who draws, ever the same."""
+        self._draw = words
         self.source = source
         self._fleet = fleet
         self._key = stream_key(seed, replication, fleet.name)
@@ -88,7 +98,17 @@ class Stream:
         """Return the messages created in [hour_us, hour_us + 1 h) by lines 0 … ``lines`` - 1."""
         if lines != self._members_of:
             self._choose_members(lines)
-        which, times_us, numbers = self._hour(hour_us)
+        return self._batch(*self._hour(hour_us))
+
+    def between(self, begin_us: int, end_us: int, lines: int) -> Batch:
+        """Return the messages of a source that ticks, created in [begin_us, end_us)."""
+        found = self.ticks(lines)
+        if found is None:
+            raise EnsureError("only a source that ticks can be asked for less than an hour")
+        each = found.every_us, found.phases_us, found.jitter_us
+        return self._batch(*self._ticks(begin_us, end_us, *each))
+
+    def _batch(self, which: Ints, times_us: Ints, numbers: Ints) -> Batch:
         source = self.source
         if isinstance(source, Trace):
             up = np.array(source.bytes_up, np.int64)[numbers]
@@ -123,7 +143,7 @@ class Stream:
         attempts: Ints | None = None,
         index: int = 0,
     ) -> tuple[U64, U64, U64, U64]:
-        return words_of(
+        return self._draw(
             self._key,
             _u64(lines),
             place(purpose, self.source.name),
@@ -183,13 +203,12 @@ class Stream:
         return self._phase["phase"]
 
     def _ticks(
-        self, hour_us: int, every_us: Ints | int, phases: Ints, jitter_us: int
+        self, begin_us: int, end_us: int, every_us: Ints | int, phases: Ints, jitter_us: int
     ) -> tuple[Ints, Ints, Ints]:
-        """Return (line, time, k) of every tick phase + k × every + jitter in the hour."""
-        end_us = hour_us + HOUR_US
-        # The first and last k whose tick, with the largest jitter or none, can fall in the hour.
+        """Return (line, time, k) of every tick phase + k × every + jitter in an interval."""
+        # The first and last k whose tick, with the largest jitter or none, can fall in it.
         reach_us = max(0, jitter_us - 1)
-        first = -((phases + reach_us - hour_us) // every_us)
+        first = -((phases + reach_us - begin_us) // every_us)
         last = (end_us - 1 - phases) // every_us
         count = np.maximum(last - first + 1, 0)
         place_of = np.repeat(np.arange(len(count)), count)
@@ -203,12 +222,13 @@ class Stream:
             four = self._words(Purpose.JITTER, lines, numbers >> 2)
             words = np.choose(numbers & 3, four)
             times_us += laws.below_many(words, jitter_us)
-            inside = (times_us >= hour_us) & (times_us < end_us)
+            inside = (times_us >= begin_us) & (times_us < end_us)
             return lines[inside], times_us[inside], numbers[inside]
         return lines, times_us, numbers
 
     def _periodic(self, hour_us: int, source: Periodic) -> tuple[Ints, Ints, Ints]:
-        return self._ticks(hour_us, source.every_us, self._phases(source), source.jitter_us)
+        end_us = hour_us + HOUR_US
+        return self._ticks(hour_us, end_us, source.every_us, self._phases(source), source.jitter_us)
 
     def _intervals(self, source: Reporting) -> tuple[Ints, Ints]:
         if "every" not in self._phase:
@@ -220,7 +240,7 @@ class Stream:
         return self._phase["every"], self._phase["phase"]
 
     def _reporting(self, hour_us: int, source: Reporting) -> tuple[Ints, Ints, Ints]:
-        return self._ticks(hour_us, *self._intervals(source), 0)
+        return self._ticks(hour_us, hour_us + HOUR_US, *self._intervals(source), 0)
 
     def _counted(
         self, begin_us: int, length_us: int, micro_mean: int, serial: int

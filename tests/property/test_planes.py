@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+import os
+import random
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sim.plane.compiled import plane, vpg
+from sim.plane.compiled.ahead import Ahead
 from sim.plane.compiled.plane import CompiledPlane
 from sim.run import simulate
 from tests.support_random import any_case, plain_case
+from tests.support_sim import START_US, every, fixed, fleet, scenario, small_limits
 from tests.support_steady import steady_case
 from vpg.rating.hourly import NAMES, digest
 from vpg.timebase import HOUR_US
@@ -68,12 +76,97 @@ def test_same_figures_of_many(block: int) -> None:
     check_block(block)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_cuts_change_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However small the pieces in which the plane is advanced, nothing moves."""
-    what, catalogue = any_case(seed)
-    whole = simulate(what, catalogue, engine="compiled")
-    for piece_us in (7_000_003, 1_799_500_000, 40 * HOUR_US):
+# ---- what must not change the figures: workers, segments, cuts, hash seeds ------------------------
+
+WORKERS = (1, 2, 4)
+FEW = range(16)
+MANY = range(16, 334)
+HOURS = 9
+
+
+def long_case(seed: int) -> tuple[Scenario, Catalogue]:
+    """Return a steady scenario of some hours, begun at a clock hour: segments need hours."""
+    what, catalogue = steady_case(seed)
+    return dataclasses.replace(
+        what, start_us=START_US, end_us=START_US + HOURS * HOUR_US
+    ), catalogue
+
+
+def check_sharing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare runs on 1, 2 and 4 workers, with segments of other lengths, cut anywhere."""
+    dice = random.Random(seed)
+    what, catalogue = long_case(seed) if seed % 3 else any_case(seed)
+    alone = simulate(what, catalogue, engine="compiled")
+    for workers in WORKERS:
+        monkeypatch.setattr(vpg, "SEGMENT_HOURS", dice.choice([1, 2, 3]))
+        # With helpers, hours are computed ahead and must be asked for as a whole.
+        piece_us = HOUR_US if workers > 1 else dice.randrange(1_000_000, 2 * HOUR_US)
         monkeypatch.setattr(CompiledPlane, "piece_us", piece_us)
-        cut = simulate(what, catalogue, engine="compiled")
-        assert not differences(whole, cut), f"pieces of {piece_us} us: {what!r}"
+        shared = simulate(what, catalogue, engine="compiled", workers=workers)
+        found = differences(alone, shared)
+        assert not found, f"{workers} workers, seed {seed}: {found[:9]}"
+        assert digest(alone.rows) == digest(shared.rows)
+
+
+@pytest.mark.parametrize("seed", FEW)
+def test_workers_segments_and_cuts_change_nothing(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_sharing(seed, monkeypatch)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", MANY)
+def test_workers_segments_and_cuts_change_nothing_at_length(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_sharing(seed, monkeypatch)
+
+
+@pytest.mark.parametrize(("every_s", "spliced", "rerun"), [(60, True, False), (30, False, True)])
+def test_segments_are_spliced_or_run_again(
+    every_s: int, spliced: bool, rerun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the limit segments meet within an hour; above it they never do."""
+    seen: list[Ahead] = []
+
+    class Watched(Ahead):
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
+            seen.append(self)
+
+    monkeypatch.setattr(plane, "Ahead", Watched)
+    monkeypatch.setattr(vpg, "SEGMENT_HOURS", 2)
+    ticks = every(every_s, phase="uniform", jitter_us=3_000_000)
+    what = scenario(fleet("f", ticks, lines=200, retry=fixed(60, 3)), hours=9)
+    catalogue = small_limits(1000, 5)
+    shared = simulate(what, catalogue, engine="compiled", workers=2)
+    assert sum(ahead.spliced for ahead in seen) > 0 or not spliced
+    assert (sum(ahead.rerun for ahead in seen) > 0) == rerun
+    assert not differences(simulate(what, catalogue, engine="compiled"), shared)
+
+
+def test_hash_seeds_change_nothing() -> None:
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", _DIGESTS],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("0", "1", "random")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().split()) == 4
+
+
+_DIGESTS = """
+from sim.run import simulate
+from tests.support_random import any_case
+from tests.support_sim import START_US, every, fixed, fleet, scenario, small_limits
+from tests.support_steady import steady_case
+from vpg.rating.hourly import digest
+for case, seed in ((any_case, 0), (any_case, 7), (steady_case, 3), (steady_case, 4)):
+    print(digest(simulate(*case(seed), engine="compiled").rows))
+"""

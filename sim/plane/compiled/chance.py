@@ -34,9 +34,9 @@ _LN2: Final = np.uint64(laws.ln2_scaled())
 
 
 @inner
-def words(key: int, line: int, where: int, message: int, attempt: int) -> Word:
-    """Return the four words of a place (see ``sim.traffic.draws``)."""
-    c0, c1 = np.uint64(1), np.uint64(where)
+def block(key: int, line: int, first: int, where: int, message: int, attempt: int) -> Word:
+    """Return the four words of one block of a place."""
+    c0, c1 = np.uint64(first), np.uint64(where)
     c2, c3 = np.uint64(message), np.uint64(attempt)
     k0, k1 = np.uint64(key), np.uint64(line)
     for _ in range(_ROUNDS):
@@ -46,6 +46,12 @@ def words(key: int, line: int, where: int, message: int, attempt: int) -> Word:
         k0 += _W0
         k1 += _W1
     return c0, c1, c2, c3
+
+
+@inner
+def words(key: int, line: int, where: int, message: int, attempt: int) -> Word:
+    """Return the four words of a place (see ``sim.traffic.draws``)."""
+    return block(key, line, 1, where, message, attempt)
 
 
 @inner

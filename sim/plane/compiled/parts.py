@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numba import types
 
-from sim.plane.compiled import bins, kernel, ticks
+from sim.plane.compiled import bins, kernel, philox, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 PARTS: Final = ("events", "steady")
 _INT: Final[Any] = types.int64
 _INTS: Final[Any] = types.Array(_INT, 1, "C")
+_WORD: Final[Any] = types.uint64
+_WORDS: Final[Any] = types.Array(_WORD, 1, "C")
+_BLOCKS: Final[Any] = types.Array(_WORD, 2, "C")
 _ENTRANCES: Final[dict[str, tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...]]] = {
     "events": (
         (kernel.advance, (_INTS, _INTS, _INT)),
         (kernel.bookkeep, (_INTS, _INT, _INT)),
     ),
     "steady": (
+        (philox.fill, (_WORD, _WORD, _WORD, _WORDS, _WORDS, _WORDS, _BLOCKS)),
         (ticks.stand, (_INTS, _INT)),
         (bins.steady, (_INTS, _INTS, _INT, _INT)),
     ),

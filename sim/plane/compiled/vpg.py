@@ -15,6 +15,7 @@ from sim.plane.compiled import build, kernel, rows
 from sim.plane.compiled import layout as at
 from sim.plane.compiled.ahead import SEGMENT_HOURS, Ahead
 from sim.plane.compiled.choice import chosen, ramps_us
+from sim.plane.compiled.philox import words_of
 from sim.plane.compiled.steady import (
     LEAST_US,
     Steady,
@@ -99,7 +100,13 @@ class CompiledVpg:
             key = stream_key(scenario.seed, replication, fleet.name)
             table = FleetTable(fleet=fleet, base=base, first_source=first_source, key=key)
             table.streams = [
-                Stream(seed=scenario.seed, replication=replication, fleet=fleet, source=source)
+                Stream(
+                    seed=scenario.seed,
+                    replication=replication,
+                    fleet=fleet,
+                    source=source,
+                    words=words_of,
+                )
                 for source in sorted(fleet.traffic, key=lambda source: source.name)
             ]
             self.fleets[fleet.name] = table
@@ -188,7 +195,7 @@ class CompiledVpg:
         table[joining, at.L_ASSIGNED] = assigned + (np.arange(count) if code != terminated else 0)
         fleet.joined += count
         if count and self.now_us < self._loaded_until_us:
-            self._load(hour_start(self.now_us), only=(name, fleet.joined - count))
+            self._load(self._loaded_until_us, only=(name, fleet.joined - count))
         return joining
 
     def every_line(self) -> Ints:
@@ -290,12 +297,13 @@ class CompiledVpg:
     def _by_events(self, until_us: int) -> None:
         if self.now_us >= self._loaded_until_us:
             hour_us = hour_start(self.now_us)
-            self._load(hour_us)
-            self._loaded_until_us = hour_us + HOUR_US
-        stop_us = min(until_us, self._loaded_until_us)
-        if self._countable:
-            stop_us = min(stop_us, max(self._look_again_us, self.now_us + 1))
-        self._run(_NO_COMMANDS, stop_us)
+            end_us = hour_us + HOUR_US
+            if self._countable:
+                # Perhaps it is steady soon: what is not needed is not drawn.
+                end_us = min(end_us, max(self._look_again_us, self.now_us + 1))
+            self._load(end_us)
+            self._loaded_until_us = end_us
+        self._run(_NO_COMMANDS, min(until_us, self._loaded_until_us))
 
     def _run(self, commands: Ints, until_us: int) -> None:
         memory = self.memory
@@ -308,20 +316,26 @@ class CompiledVpg:
             held = int(memory["lines"][:, [at.L_PARKED, at.L_QUEUED]].sum(axis=1).max())
             memory.make_room(events=kernel.EACH * held + kernel.SPARE + 1, messages=2)
 
-    def _load(self, hour_us: int, only: tuple[str, int] | None = None) -> None:
-        """Load what lines create in the rest of an hour; ``only``: (fleet, its first new line)."""
+    def _load(self, end_us: int, only: tuple[str, int] | None = None) -> None:
+        """Load what lines create until ``end_us``, in this clock hour.
+
+        ``only``: what the lines of a fleet from a new one on create, beside what is loaded.
+        """
         head = self.memory.head
         old = self.memory["arrivals"]
         parts = [old[head[at.ARRIVAL] : head[at.ARRIVALS_SIZE]]] if only is not None else []
-        from_us = max(self.now_us, hour_us)
         for name, fleet in self.fleets.items():
             if only is not None and name != only[0]:
                 continue
             first_line = 0 if only is None else only[1]
             for place, stream in enumerate(fleet.streams):
-                if self.exists:
-                    batch = stream.hour(hour_us, fleet.joined)
-                    parts.append(self._arrivals(fleet, place, batch, from_us, first_line))
+                if not self.exists:
+                    continue
+                if self._countable:
+                    batch = stream.between(self.now_us, end_us, fleet.joined)
+                else:
+                    batch = stream.hour(hour_start(self.now_us), fleet.joined)
+                parts.append(self._arrivals(fleet, place, batch, first_line))
         coming = np.concatenate(parts) if parts else old[:0]
         ranks = self.memory["sources"][coming[:, at.A_SOURCE], at.S_RANK]
         order = np.lexsort(
@@ -331,11 +345,9 @@ class CompiledVpg:
         head = self.memory.head
         head[at.ARRIVAL], head[at.ARRIVALS_SIZE] = 0, len(coming)
 
-    def _arrivals(
-        self, fleet: FleetTable, place: int, batch: Batch, from_us: int, first_line: int
-    ) -> Ints:
+    def _arrivals(self, fleet: FleetTable, place: int, batch: Batch, first_line: int) -> Ints:
         times_us, lines = batch.times_us, batch.lines
-        wanted = (times_us >= from_us) & (times_us < self._end_us) & (lines >= first_line)
+        wanted = (times_us >= self.now_us) & (times_us < self._end_us) & (lines >= first_line)
         table = np.empty((int(wanted.sum()), at.ARRIVAL_SIZE), np.int64)
         table[:, at.A_TIME] = times_us[wanted]
         table[:, at.A_LINE] = fleet.base + lines[wanted]

@@ -16,6 +16,7 @@ from sim.plane.compiled.ahead import Ahead
 from sim.plane.compiled.plane import CompiledPlane
 from sim.run import simulate
 from tests.support_random import any_case, plain_case
+from tests.support_scenario_file import kept_on_failure
 from tests.support_sim import START_US, every, fixed, fleet, scenario, small_limits
 from tests.support_steady import steady_case
 from vpg.rating.hourly import NAMES, digest
@@ -62,7 +63,9 @@ CASES = (any_case, any_case, plain_case, steady_case)
 
 def check_block(block: int) -> None:
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
-        check_planes(*CASES[seed % len(CASES)](seed))
+        case = CASES[seed % len(CASES)]
+        with kept_on_failure(case, seed):
+            check_planes(*case(seed))
 
 
 @pytest.mark.parametrize("block", range(SHORT // BLOCK))

@@ -241,13 +241,13 @@ def test_their_sum_may_be_rounded_once(choices: Any, joint: int, payable: int) -
         owes(lines=(other_fee(45),), operator=OTHER),
         owes(lines=(replace(fee(45 * YEN), operator_id=third.operator_id),), operator=third),
         owes(
-            lines=(replace(other_fee(9), operator_id="OP4"),),
+            lines=(replace(other_fee(0, 100_000), operator_id="OP4"),),
             operator=replace(OTHER, operator_id="OP4"),
         ),
         policy=policy(**choices),
     )
     assert (one.joint_rounding_yen, one.payable_yen) == (joint, payable)
-    assert one.carried_out_yen == 10  # a waiting month is rounded by itself
+    assert one.carried_out_yen == 1  # 0.11 yen: a waiting month is rounded by itself
 
 
 # --- Global coverage --------------------------------------------------------------------------

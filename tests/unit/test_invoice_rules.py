@@ -541,6 +541,9 @@ def test_an_upgrade_holds_at_once_and_a_downgrade_from_the_next_month() -> None:
     down = flux("standard", "developer", events=150)
     assert [line.item for line in down.lines] == ["flux_standard"]
     assert (down.events_stopped, down.next_plan) == (0, "developer")
+    aside = flux("developer", "unknown")  # no dearer as far as anybody knows
+    assert [line.item for line in aside.lines] == ["flux_developer"]
+    assert aside.next_plan == "unknown"
 
 
 def test_a_plan_without_a_price_is_unpriced() -> None:

@@ -62,7 +62,8 @@ class FluxMonth:
 def plans_in_force(use: FluxUse, table: Mapping[str, FluxPlan]) -> tuple[list[FluxPlan], str]:
     """Return the plans that were in force in turn this month, and the one of the next month.
 
-    An upgrade takes effect at once, a downgrade with the next month; which is which, the fee says.
+    An upgrade takes effect at once, a downgrade with the next month; which is which, the fee says
+    (only a dearer plan is an upgrade).
     Raises ``InputError`` for a plan that the table does not have. Source: Flux documentation.
     """
     unknown = [name for name in dict.fromkeys(use.plans) if name not in table]

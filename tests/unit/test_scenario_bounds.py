@@ -142,13 +142,14 @@ def test_lines_that_join_count_from_then_and_silent_ones_not() -> None:
 
 
 def test_more_work_than_anybody_waits_for_is_an_error_and_much_a_warning() -> None:
-    (problem,) = problems(SMALL, "fleets.meters.traffic.0.every_s=0.000035")
+    (problem,) = problems(SMALL, "fleets.meters.traffic.0.every_s=0.000003")
     assert problem.code == "VPG1601"
-    assert "2,057,142,857" in render(problem, "en")
-    slow = meant(SMALL, "fleets.meters.traffic.0.every_s=0.001")
+    assert "24,000,000,000" in render(problem, "en")
+    slow = meant(SMALL, "fleets.meters.traffic.0.every_s=0.0002")
     found = warnings(slow, catalogue())
     assert [problem.code for problem in found] == ["VPG1604"]
-    assert "72,000,000" in render(found[0], "en")
+    assert "360,000,000" in render(found[0], "en")
+    assert "up to 6 minutes" in render(found[0], "en")
 
 
 @pytest.mark.parametrize(

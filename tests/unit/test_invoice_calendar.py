@@ -184,12 +184,19 @@ def test_no_business_day_in_a_year_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2026-4", "202613", "202600", "000001", "２０２６０４", "20260a"]
+    "text", ["", "2026-4", "202613", "202600", "000001", "２０２６０４", "20260a", "999901"]
 )
 def test_what_is_no_month_is_told(text: str) -> None:
     with pytest.raises(InputError) as error:
         month_begin(text)
     assert codes(error) == ["VPG1701"]
+
+
+def test_the_first_and_the_last_month_there_are() -> None:
+    assert [month_begin(month) for month in ("000101", "999812")] == [
+        day("0001-01-01"),
+        day("9998-12-01"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -378,6 +378,9 @@ def test_the_support_fee_is_5_percent_of_the_platform_bill() -> None:
     assert support_yen(one, support_goods="counted") == 20_000
     # 330,000 yen with tax, all of which the coupon pays.
     assert support_yen(one, support_coupons="less_coupons") == 9_800
+    # Goods of 1,100,000 with tax, which no coupon pays: 1,100 of 1,430 parts of 1,300,000 are left.
+    dear = replace(one, goods=(sim_cards(yen=1_000_000),))
+    assert support_yen(dear, support_coupons="less_coupons", support_goods="counted") == 50_000
     half = replace(one, coupon_purchases=(), coupons=(coupon(66_000),))
     assert support_yen(half, support_coupons="less_coupons") == 12_000
     assert support_yen(replace(half, coupons=()), support_coupons="less_coupons") == 15_000

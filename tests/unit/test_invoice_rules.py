@@ -478,7 +478,8 @@ def test_an_sla_refund_is_capped_and_claimed_in_time(
         month_fee_yen=9_800,
     )
     assert sla_refund_yen(claim) == refund
-    lines = refund_lines((claim, replace(claim, as_service_credit=True)), 0, account(), 9_800)
+    as_credit = replace(claim, as_service_credit=True, asked_yen=1)
+    lines = refund_lines((claim, as_credit), 0, account(), 9_800)
     assert [line.amount_micro for line in lines] == ([-refund * YEN] if refund else [])
 
 

@@ -71,7 +71,7 @@ CELLS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "inspection_on": st.integers(0, 1),
         "lines_inspected": st.sampled_from([0, 7, 8, 10_000, 10_001]),
         "fixed_ip_sets": st.sampled_from([0, 0, 1, 10**17]),
-        "one_off": st.sampled_from(["", "", "", "contract_fee_c", "change_fee_d,contract_fee_g"]),
+        "one_off": st.sampled_from([*[""] * 9, "contract_fee_c", "change_fee_d,contract_fee_g"]),
         "accepted_beam": st.integers(0, 9),
         "failed_upstream_funk": st.sampled_from([0, 0, 5]),
     }
@@ -87,19 +87,25 @@ def catalogues(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalogue, ...
 
 @st.composite
 def hours(draw: st.DrawFn) -> list[HourlyRow]:
-    """Draw hours of up to three VPGs in any order, most of them of one row."""
-    rows = []
-    places = st.tuples(st.sampled_from("abc"), st.integers(0, HOURS - 1))
-    for vpg_id, hour in draw(st.lists(places, max_size=12, unique=True)):
-        for seq in range(draw(st.sampled_from([1, 1, 1, 2]))):
-            cells = dict(draw(CELLS))
-            vpg_type, size = cells.pop("kind")
-            more: dict[str, Any] = {"vpg_id": vpg_id, "config_seq": seq}
+    """Draw stretches of equal hours of up to three VPGs, some hours in pieces, in any order."""
+    stretch = st.tuples(
+        st.sampled_from("abc"), st.integers(0, HOURS - 1), st.sampled_from([1, 2, 5, HOURS]), CELLS
+    )
+    kept: dict[tuple[str, int], list[HourlyRow]] = {}
+    for vpg_id, first, long, drawn in draw(st.lists(stretch, max_size=6)):
+        cells = dict(drawn)
+        vpg_type, size = cells.pop("kind")
+        for hour in range(first, min(first + long, HOURS)):
             start_us = FIRST_US + hour * HOUR_US
-            rows.append(
-                HourlyRow(hour_start_us=start_us, type=vpg_type, size=size, **cells, **more)
-            )
-    return draw(st.permutations(rows))
+            own = kept.setdefault((vpg_id, start_us), [])
+            more: dict[str, Any] = {"vpg_id": vpg_id, "config_seq": len(own)}
+            row = HourlyRow(hour_start_us=start_us, type=vpg_type, size=size, **cells, **more)
+            if own and draw(st.sampled_from([True, False, False])):
+                own.append(row)
+            else:
+                own[:] = [replace(row, config_seq=0)]
+    rows = [row for own in kept.values() for row in own]
+    return draw(st.sampled_from([rows, rows[::-1], sorted(rows, key=lambda row: row.config_seq)]))
 
 
 @given(rows=hours(), policy=POLICIES, which=st.integers(0, 2))
@@ -134,6 +140,13 @@ def test_plain_hours_are_rated_as_columns_and_the_others_one_by_one() -> None:
         "vpg_c_small",
     ]
     assert charged.rows() == sorted(charged.rows(), key=charge_key)
+
+
+def test_an_hour_that_is_missing_is_not_made_up() -> None:
+    rows = [hour_row(hour) for hour in (0, 1, 4, 5)]
+    charged = rate_columns(hourly_columns(rows), load_catalogue(), ChargePolicy())
+    assert charged.hours.tolist() == [2, 2]
+    assert charged.rows() == rate_hours(rows, load_catalogue(), ChargePolicy())
 
 
 def test_no_figure_wraps_around() -> None:

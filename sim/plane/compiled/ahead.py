@@ -63,12 +63,12 @@ def _run(steady: Steady, hours: int) -> _Segment:
 class Ahead:
     """Hours computed ahead of one VPG; asked for one by one."""
 
-    def __init__(self, *, crew: Executor, segments: int) -> None:
-        """Compute ``segments`` at once on ``crew``."""
+    def __init__(self, *, crew: Executor | None, segments: int) -> None:
+        """Compute ``segments`` at once on ``crew``; one needs none, and is only a long breath."""
         self._crew = crew
         self.segments = segments
         self._hours: deque[HourAhead] = deque()
-        self.worth_it = segments > 1
+        self.worth_it = True
         self.spliced = 0
         self.rerun = 0
 
@@ -89,7 +89,8 @@ class Ahead:
         lengths = _lengths(hours, self.segments)
         begins_us = steady.now_us + HOUR_US * np.cumsum([0, *lengths[:-1]])
         starts = [steady, *(steady.idle_at(int(at_us)) for at_us in begins_us[1:])]
-        done = list(self._crew.map(_run, starts, lengths))
+        spread = map if self._crew is None or len(starts) == 1 else self._crew.map
+        done = list(spread(_run, starts, lengths))
         current = done[0]
         self._keep(current.first, current.rest)
         last = current.steady

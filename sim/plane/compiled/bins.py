@@ -74,6 +74,7 @@ from sim.plane.compiled.steady_layout import (
     NODE_SIZE,
     NODES,
     ORDER,
+    ORDER_SIZE,
     SCATTERED,
     SLAB_US,
     SORTED,
@@ -89,6 +90,9 @@ from sim.plane.compiled.steady_layout import (
     UNIT_SIZE,
     UNITS,
     UNTIL_US,
+    WALK_EXACT,
+    WALK_LOW,
+    WALK_PLACE,
     WHEEL,
     WHEEL_MASK,
 )  # fmt: skip
@@ -282,14 +286,52 @@ def _first_try_refused(k: Ints, s: Ints, key: int) -> int:
 
 
 @inner
+def _close_up(s: Ints, done: int, count: int) -> int:
+    """Move the tries still to come to the front; return how many they are."""
+    order, holders = s[ORDER], s[HOLDERS]
+    for i in range(done, count):
+        s[order + i - done] = s[order + i]
+        s[holders + i - done] = s[holders + i]
+    return count - done
+
+
+@inner
+def _admits(k: Ints, s: Ints, tokens: int, last_us: int) -> tuple[int, bool]:
+    """Ask the limiter for one try, now; return the tokens (of a bucket) and the answer."""
+    if not k[RATE]:
+        return tokens, True
+    if k[BUCKETED]:
+        capacity, cost = k[BURST] * limiter.REQUEST_MICRO, s[COST] * limiter.REQUEST_MICRO
+        tokens, admitted = bucket_admit_soon(tokens, last_us, k[NOW], k[RATE], capacity, cost)
+    else:
+        state = s[STATE]
+        a, b, admitted = gateway.window_admit(
+            k[state + V_A], k[state + V_B], k[NOW], k[RATE], s[COST]
+        )
+        k[state + V_A], k[state + V_B] = a, b
+    if k[FLAG] and not admitted:
+        k[T_FLAGGED] += 1
+        return tokens, True
+    return tokens, admitted == 1
+
+
+@inner
+def _wait_again(s: Ints, node: int, done: int, count: int, end_us: int) -> tuple[int, int]:
+    """Let a node wait for its next try, in this bin perhaps; return (tries done, tries) of it."""
+    if s[s[NODES] + node * NODE_SIZE + N_DUE_US] >= end_us:
+        pending.put_on_wheel(s, node)
+        return done, count
+    if count == s[ORDER_SIZE]:
+        # Tries of one bin may be more than messages; those that are done make room.
+        count = _close_up(s, done, count)
+        done = 0
+    pending.insert(s, node, done, count)
+    return done, count + 1
+
+
+@inner
 def _serve(k: Ints, s: Ints, place: int, tokens: int, end_us: int) -> int:
     """Decide a bin try by try, from exact ``tokens`` at its begin; return the tokens at its end."""
-    rate, capacity, cost = (
-        k[RATE],
-        k[BURST] * limiter.REQUEST_MICRO,
-        s[COST] * limiter.REQUEST_MICRO,
-    )
-    bucketed, flag, state = k[BUCKETED], k[FLAG], s[STATE]
     slot = s[WHEEL] + ((s[BASE_BIN] + place) & s[WHEEL_MASK])
     count = pending.take_due(s, slot, end_us, _lay_out(s, place))
     sort_bin(s, count)
@@ -298,22 +340,13 @@ def _serve(k: Ints, s: Ints, place: int, tokens: int, end_us: int) -> int:
     while i < count:
         key, node = s[s[ORDER] + i], s[s[HOLDERS] + i]
         i += 1
-        now_us = s[BASE_US] + (key >> TIME_SHIFT)
-        k[NOW] = now_us
-        admitted = 1
-        if rate and bucketed:
-            tokens, admitted = bucket_admit_soon(tokens, last_us, now_us, rate, capacity, cost)
-            last_us = now_us
-        elif rate:
-            a, b, admitted = gateway.window_admit(
-                k[state + V_A], k[state + V_B], now_us, rate, s[COST]
-            )
-            k[state + V_A], k[state + V_B] = a, b
-        if flag and not admitted:
-            k[T_FLAGGED] += 1
-            admitted = 1
+        k[NOW] = s[BASE_US] + (key >> TIME_SHIFT)
+        admitted = node >= 0 and not pending.is_limited(s, node)
+        if not admitted:
+            tokens, admitted = _admits(k, s, tokens, last_us)
+            last_us = k[NOW]
+            tries += node >= 0
         if node >= 0:
-            tries += 1
             pending.tried_again(k, s, node)
             if admitted:
                 pending.accepted(k, s, node)
@@ -324,60 +357,67 @@ def _serve(k: Ints, s: Ints, place: int, tokens: int, end_us: int) -> int:
             node = _first_try_refused(k, s, key)
         refused += 1
         if pending.throttled(k, s, node, tokens):
-            if s[s[NODES] + node * NODE_SIZE + N_DUE_US] < end_us:
-                pending.insert(s, node, i, count)
-                count += 1
-            else:
-                pending.put_on_wheel(s, node)
+            i, count = _wait_again(s, node, i, count, end_us)
     second = (s[BASE_US] % SECOND_US + place * s[BIN_US]) // SECOND_US
     s[s[TRIES_IN] + second] += tries
     s[s[THROTTLED_IN] + second] += refused
-    return min(capacity, tokens + rate * (end_us - last_us))
+    return min(k[BURST] * limiter.REQUEST_MICRO, tokens + k[RATE] * (end_us - last_us))
 
 
 # ---- walking through the bins of a slab ----------------------------------------------------------
 
 
 @inner
-def _walk_bucket(k: Ints, s: Ints, bins: int) -> None:
+def _begin_walk(k: Ints, s: Ints) -> None:
+    state = s[STATE]
+    refilled = k[state + V_A] + k[RATE] * (s[FROM_US] - k[state + V_B])
+    s[WALK_LOW] = min(k[BURST] * limiter.REQUEST_MICRO, refilled) if k[RATE] else _ENDLESS
+    s[WALK_EXACT] = 1
+    s[WALK_PLACE] = 0
+    s[EXACT_FROM] = 0
+
+
+@inner
+def _walk_bucket(k: Ints, s: Ints, bins: int) -> int:
+    """Go through the bins from WALK_PLACE on; NEEDS_ROOM: go on from there when nodes are free."""
     rate, capacity, cost = (
         k[RATE],
         k[BURST] * limiter.REQUEST_MICRO,
         s[COST] * limiter.REQUEST_MICRO,
     )
-    state = s[STATE]
-    low = min(capacity, k[state + V_A] + rate * (s[FROM_US] - k[state + V_B]))
     if not rate:
-        low = capacity = _ENDLESS
-    exact = True
-    s[EXACT_FROM] = 0
-    begin_us = s[FROM_US]
-    for place in range(bins):
+        capacity = _ENDLESS
+    low, exact, place = s[WALK_LOW], s[WALK_EXACT], s[WALK_PLACE]
+    begin_us = _bin_begin_us(s, place)
+    while place < bins:
         end_us = min(s[BASE_US] + (place + 1) * s[BIN_US], s[UNTIL_US])
         count = s[s[COUNTS] + place]
         slot = s[WHEEL] + ((s[BASE_BIN] + place) & s[WHEEL_MASK])
         s[s[LOWS] + place] = low
         if low >= count * cost and (s[slot] < 0 or not pending.any_due(s, slot, end_us)):
             low = min(capacity, low + rate * (end_us - begin_us)) - count * cost
-            if low == capacity:
-                exact = True
-            elif count:
-                exact = False
+            exact = 1 if low == capacity else exact if count == 0 else 0
             if exact:
                 s[EXACT_FROM] = place + 1
         else:
+            if s[FREE_NODES] < count:
+                s[WALK_LOW], s[WALK_EXACT], s[WALK_PLACE] = low, exact, place
+                return NEEDS_ROOM
             if not s[SCATTERED]:
                 _scatter(s, bins)
             if not exact:
                 low = _exact_tokens(k, s, place, False)
             low = _serve(k, s, place, low, end_us)
-            exact = True
+            exact = 1
             s[EXACT_FROM] = place + 1
         begin_us = end_us
+        place += 1
     s[s[LOWS] + bins] = low
+    state = s[STATE]
     if rate:
         k[state + V_A] = low if exact else _exact_tokens(k, s, bins, True)
     k[state + V_B] = s[UNTIL_US]
+    return DONE
 
 
 @inner
@@ -402,8 +442,9 @@ def _second_is_calm(k: Ints, s: Ints, place: int, bins: int) -> int:
 
 
 @inner
-def _walk_window(k: Ints, s: Ints, bins: int) -> None:
-    place = 0
+def _walk_window(k: Ints, s: Ints, bins: int) -> int:
+    """Do as ``_walk_bucket`` does, second by second."""
+    place = s[WALK_PLACE]
     while place < bins:
         behind = _second_is_calm(k, s, place, bins)
         if behind >= 0:
@@ -413,37 +454,48 @@ def _walk_window(k: Ints, s: Ints, bins: int) -> None:
         if not s[SCATTERED]:
             _scatter(s, bins)
         while place < bins and _bin_begin_us(s, place) // SECOND_US == second:
+            if s[FREE_NODES] < s[s[COUNTS] + place]:
+                s[WALK_PLACE] = place
+                return NEEDS_ROOM
             end_us = min(s[BASE_US] + (place + 1) * s[BIN_US], s[UNTIL_US])
             _serve(k, s, place, 0, end_us)
             place += 1
+    return DONE
 
 
 @inner
-def _slab(k: Ints, s: Ints, from_us: int, until_us: int) -> None:
-    s[FROM_US], s[UNTIL_US] = from_us, until_us
-    s[BASE_BIN] = from_us // s[BIN_US]
-    s[BASE_US] = s[BASE_BIN] * s[BIN_US]
+def _slab(k: Ints, s: Ints, from_us: int, until_us: int) -> int:
+    """Do everything before ``until_us``; NEEDS_ROOM: the same again when nodes are free."""
+    if s[FROM_US] != from_us or s[UNTIL_US] != until_us:
+        s[FROM_US], s[UNTIL_US] = from_us, until_us
+        s[BASE_BIN] = from_us // s[BIN_US]
+        s[BASE_US] = s[BASE_BIN] * s[BIN_US]
+        _count_slab(k, s, (until_us - 1 - s[BASE_US]) // s[BIN_US] + 1)
+        _begin_walk(k, s)
     bins = (until_us - 1 - s[BASE_US]) // s[BIN_US] + 1
-    _count_slab(k, s, bins)
-    if k[BUCKETED] or not k[RATE]:
-        _walk_bucket(k, s, bins)
-    else:
-        _walk_window(k, s, bins)
-    _book_refusals(k, s)
-    account(k, s)
-    k[NOW] = until_us
+    by_bucket = k[BUCKETED] or not k[RATE]
+    answer = _walk_bucket(k, s, bins) if by_bucket else _walk_window(k, s, bins)
+    if answer == DONE:
+        _book_refusals(k, s)
+        account(k, s)
+    return answer
 
 
 @entrance
-def steady(memory: Ints, steady: Ints, until_us: int, room: int) -> int:
-    """Do everything before ``until_us``; NEEDS_ROOM when fewer than ``room`` nodes are free."""
+def steady(memory: Ints, steady: Ints, from_us: int, until_us: int) -> int:
+    """Do everything from ``from_us`` to ``until_us``, or to where nodes must become free first.
+
+    NEEDS_ROOM: ``NOW`` is inside a slab then; call again from its begin, ``FROM_US``.
+    """
     k, s = pointer(memory), pointer(steady)
     answer = DONE
     swap_bases(k)
-    while k[NOW] < until_us:
-        if s[FREE_NODES] < room:
-            answer = NEEDS_ROOM
+    while from_us < until_us:
+        end_us = min(until_us, from_us + s[SLAB_US])
+        answer = _slab(k, s, from_us, end_us)
+        if answer != DONE:
             break
-        _slab(k, s, k[NOW], min(until_us, k[NOW] + s[SLAB_US]))
+        from_us = end_us
+        k[NOW] = from_us
     swap_bases(k)
     return answer

@@ -17,7 +17,8 @@ from sim.plane.compiled.steady_layout import (
 )  # fmt: skip
 
 _FEW: Final = 6
-_MANY: Final = 64
+MANY: Final = 64
+"""Up to here tries are ordered by counting how many come before each."""
 
 
 @inner
@@ -70,7 +71,7 @@ def _by_rank(s: Ints, count: int) -> None:
 def sort_bin(s: Ints, count: int) -> None:
     """Order the first ``count`` tries."""
     order, holders = s[ORDER], s[HOLDERS]
-    if count > _MANY:
+    if count > MANY:
         _by_steps(s, count)
     elif count > _FEW:
         _by_rank(s, count)

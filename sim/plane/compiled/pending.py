@@ -29,6 +29,7 @@ from sim.plane.compiled.steady_layout import (
     C_AGAIN,
     C_FIRST_LINE,
     C_KEY,
+    C_LIMITED,
     C_POLICY,
     C_REFUSED,
     C_RETRY_PLACE,
@@ -64,6 +65,13 @@ def slot_of(s: Ints, at_us: int) -> int:
     """Return the place of the wheel that holds tries at ``at_us``."""
     since = np.int64(mulhi(np.uint64(at_us - s[BASE_US]), np.uint64(s[BIN_INVERSE])))
     return s[WHEEL] + ((s[BASE_BIN] + since) & s[WHEEL_MASK])
+
+
+@inner
+def is_limited(s: Ints, node: int) -> bool:
+    """Return whether a node's tries go through the limiter (a lost session delays others too)."""
+    row = s[NODES] + node * NODE_SIZE
+    return s[s[SOURCES] + s[row + N_SOURCE] * SOURCE_SIZE + C_LIMITED] > 0
 
 
 @inner

@@ -88,16 +88,19 @@ class CompiledPlane:
             limits=limits,
             joined=self._joined,
             now_us=self._now_us,
-            ahead=self._for_the_only_one(),
+            ahead=self._hours_ahead(),
         )
         self._vpgs[vpg.id] = state
         for name, fleet in state.fleets.items():
             self._welcome(state, name, np.arange(fleet.base, fleet.base + fleet.joined))
 
-    def _for_the_only_one(self) -> Ahead | None:
-        if self._crew is None or len(self._scenario.vpgs) > 1:
-            return None
-        return Ahead(crew=self._crew, segments=self._workers)
+    def _hours_ahead(self) -> Ahead:
+        """Return who computes hours ahead: of the only VPG in segments, of many one after another.
+
+        A VPG that runs for many hours at once keeps the processor's cache to itself.
+        """
+        only = len(self._scenario.vpgs) == 1
+        return Ahead(crew=self._crew, segments=self._workers if only else 1)
 
     def _welcome(self, vpg: CompiledVpg, name: str, rows: Ints) -> None:
         """Let new lines meet what is going on, and attach if they should."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from scenarios.model import MILLION
-from sim.plane.compiled import bins, ticks
+from sim.plane.compiled import bins, ordering, ticks
 from sim.plane.compiled import layout as at
 from sim.plane.compiled import steady_layout as st
 from sim.plane.compiled.flat import Flat
@@ -48,6 +48,7 @@ _BINS_US: Final = (
 )  # fmt: skip
 """Widths that divide a second, so that a bin lies in one second."""
 _WHEEL_MAX: Final = 1 << 16
+_NODES_MIN: Final = 1024
 _LAID_OUT: Final = np.isin(np.arange(at.HEAD_SIZE), [*range(at.FLEETS, at.LOG_TABLE + 1)])
 """Places of the head that say where tables stand: each memory's own."""
 _TABLES: Final = {
@@ -199,7 +200,7 @@ class Steady:
         )
         slab_us = _SLAB_KEYS * MILLION * SECOND_US // max(1, tries_per_s)
         slab_us = max(SECOND_US, min(slab_us // SECOND_US * SECOND_US, _SLAB_US_MAX))
-        self._room = sum(
+        room = sum(
             int((slab_us // m.ticks.every_us + 2).sum())
             for m, row in zip(members, sources, strict=True)
             if row[st.C_LIMITED]
@@ -228,8 +229,8 @@ class Steady:
             "units": _unit_rows(memory, members, sources),
             "waits": _waits(members),
             "wheel": column(slots) - 1,
-            "keys": column(self._room + 1),
-            "sorted": column(self._room + 1),
+            "keys": column(room + 1),
+            "sorted": column(room + 1),
             "counts": column(width),
             "ends": column(width),
             "lows": column(width + 1),
@@ -237,14 +238,14 @@ class Steady:
             "throttled_in": column(seconds),
             "active": lines[:, at.L_ACTIVE_US : at.L_ACTIVE_US + 1],
             "inspected": lines[:, at.L_INSPECTED : at.L_INSPECTED + 1],
-            "order": column(self._room + 1),
-            "holders": column(self._room + 1),
-            "order2": column(self._room + 1),
-            "holders2": column(self._room + 1),
-            "nodes": np.zeros((0, st.NODE_SIZE), np.int64),
+            "order": column(room + _NODES_MIN + 1),
+            "holders": column(room + _NODES_MIN + 1),
+            "order2": column(ordering.MANY + 1),
+            "holders2": column(ordering.MANY + 1),
+            "nodes": np.zeros((_NODES_MIN, st.NODE_SIZE), np.int64),
         }
         self.flat = Flat(head, tables, _TABLES)
-        self._grow(self._room)
+        self.forget_nodes()
         ticks.stand(self.flat.flat, self._begun_us)
         self._take_nodes()
 
@@ -255,11 +256,10 @@ class Steady:
 
     def advance(self, until_us: int) -> None:
         """Do everything before ``until_us``."""
-        while True:
-            answer = bins.steady(self.memory.flat, self.flat.flat, until_us, self._room)
-            if answer == at.DONE:
-                return
-            self._grow(self._room)
+        from_us = self.now_us
+        while bins.steady(self.memory.flat, self.flat.flat, from_us, until_us) != at.DONE:
+            self._grow(int(self.flat["counts"].max()))
+            from_us = int(self.flat.head[st.FROM_US])
 
     def open_since_us(self) -> list[int]:
         """Return when each message that waits for a retry was created."""
@@ -330,6 +330,7 @@ class Steady:
     def forget_nodes(self) -> None:
         """Let nobody wait."""
         flat = self.flat
+        flat.head[st.ORDER_SIZE] = len(flat["order"])
         flat["wheel"][:] = -1
         count = len(flat["nodes"])
         flat["nodes"][:, st.N_NEXT] = [*range(1, count), -1]
@@ -341,14 +342,15 @@ class Steady:
         """Have more free nodes, and room to order them all at once."""
         flat = self.flat
         first = len(flat["nodes"])
-        more = max(more, first, 1)
-        for name in ("nodes", "order", "holders", "order2", "holders2"):
-            flat.lengthen(name, more)
+        more = max(more, first)
+        grown = {name: _longer(flat[name], more) for name in ("nodes", "order", "holders")}
+        flat.replace(**grown)
         links = flat["nodes"][first:, st.N_NEXT]
         links[:] = np.arange(first + 1, first + more + 1)
         links[-1] = flat.head[st.FREE_NODE]
         flat.head[st.FREE_NODE] = first
         flat.head[st.FREE_NODES] += more
+        flat.head[st.ORDER_SIZE] = len(flat["order"])
 
     def _nodes(self) -> Ints:
         """Return the rows of the nodes on the wheel."""
@@ -483,6 +485,10 @@ class Steady:
         events[:, at.E_NOTE] = np.arange(len(nodes))
         events[:, at.E_NOTE2] = messages[:, at.M_SERIAL]
         return events
+
+
+def _longer(table: Ints, more: int) -> Ints:
+    return np.concatenate([table, np.zeros((more, table.shape[1]), np.int64)])
 
 
 def _slots(least: int) -> int:

@@ -13,14 +13,15 @@ from sim.plane.compiled.layout import columns
 
 _STEADY: Final = """
 slab_us bin_us bin_inverse wheel_mask free_node free_nodes n_sources cost state base_us base_bin
-from_us until_us n_keys scattered exact_from sources units waits nodes wheel keys sorted counts
-ends lows order holders order2 holders2 tries_in throttled_in active inspected
+from_us until_us n_keys scattered exact_from walk_place walk_low walk_exact order_size sources
+units waits nodes wheel keys sorted counts ends lows order holders order2 holders2 tries_in
+throttled_in active inspected
 """
 (
     SLAB_US, BIN_US, BIN_INVERSE, WHEEL_MASK, FREE_NODE, FREE_NODES, N_SOURCES, COST, STATE,
-    BASE_US, BASE_BIN, FROM_US, UNTIL_US, N_KEYS, SCATTERED, EXACT_FROM, SOURCES, UNITS,
-    WAIT_TABLE, NODES, WHEEL, KEYS, SORTED, COUNTS, ENDS, LOWS, ORDER, HOLDERS, ORDER2,
-    HOLDERS2, TRIES_IN, THROTTLED_IN, ACTIVE, INSPECTED,
+    BASE_US, BASE_BIN, FROM_US, UNTIL_US, N_KEYS, SCATTERED, EXACT_FROM, WALK_PLACE, WALK_LOW,
+    WALK_EXACT, ORDER_SIZE, SOURCES, UNITS, WAIT_TABLE, NODES, WHEEL, KEYS, SORTED, COUNTS,
+    ENDS, LOWS, ORDER, HOLDERS, ORDER2, HOLDERS2, TRIES_IN, THROTTLED_IN, ACTIVE, INSPECTED,
 ) = columns(_STEADY)  # fmt: skip
 STEADY_SIZE: Final = len(columns(_STEADY))
 

@@ -70,11 +70,11 @@ class CompiledVpg:
         limits: Limits,
         joined: Mapping[str, int],
         now_us: int,
-        ahead: Ahead | None = None,
+        ahead: Ahead,
     ) -> None:
         """Create it at ``now_us``; ``joined``: lines of each fleet by now, growth included.
 
-        ``ahead``: who computes hours before they are asked for, if anybody.
+        ``ahead``: who computes hours before they are asked for.
         """
         self.vpg = vpg
         self._end_us = scenario.end_us
@@ -254,8 +254,6 @@ class CompiledVpg:
     def _hour_ahead(self, until_us: int) -> bool:
         """Take the next hour from what is computed ahead; return whether there is one."""
         ahead = self._ahead
-        if ahead is None:
-            return False
         if not len(ahead) and not self._compute_ahead(ahead):
             return False
         ensure(until_us % HOUR_US == 0, "hours computed ahead are asked for one by one")

@@ -79,7 +79,7 @@ def test_same_figures_of_many(block: int) -> None:
     check_block(block)
 
 
-# ---- what must change nothing: workers, segments, cuts, hash seeds --------------------------------
+# ---- what must change nothing: workers, segments, cuts, hash seeds ------------------------------
 
 WORKERS = (1, 2, 4)
 FEW = range(16)

@@ -38,8 +38,8 @@ def words(count: int = MANY, purpose: int = 4, index: int = 0) -> tuple[Any, ...
     return draws.words_of(key, lines, purpose, np.zeros(1, np.uint64), None, index)
 
 
-def batches(source: Source, lines: int, hours: int, first: int = 0, **keys: int) -> list[Batch]:
-    given_keys = {"seed": 1, "replication": 0} | keys
+def batches(source: Source, lines: int, hours: int, first: int = 0, **keys: Any) -> list[Batch]:
+    given_keys: dict[str, Any] = {"seed": 1, "replication": 0} | keys
     stream = Stream(fleet=fleet("f", source, lines=lines), source=source, **given_keys)
     return [stream.hour(START_US + hour * HOUR_US, lines) for hour in range(first, first + hours)]
 

@@ -6,7 +6,7 @@ own: what happens between two instants (``kernel``). Times: ``SimUs``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from vpg.rating.hourly import SERVICES
 from vpg.timebase import HOUR_US, MINUTE_US, hour_start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sim.plane.compiled.jit import Ints
     from sim.traffic.arrivals import Batch
@@ -56,6 +56,26 @@ class FleetTable:
         self.joined = 0
         self.streams: list[Stream] = []
         self.first_source = first_source
+
+
+def _fleet_tables(
+    scenario: model.Scenario, replication: int, fleets: Sequence[model.Fleet], sizes: Sequence[int]
+) -> dict[str, FleetTable]:
+    """Return the tables of ``fleets`` by name, one behind the other, with room for ``sizes``."""
+    tables: dict[str, FleetTable] = {}
+    base = first_source = 0
+    for fleet, size in zip(fleets, sizes, strict=True):
+        key = stream_key(scenario.seed, replication, fleet.name)
+        table = FleetTable(fleet=fleet, base=base, first_source=first_source, key=key)
+        given: dict[str, Any] = {"seed": scenario.seed, "replication": replication, "fleet": fleet}
+        table.streams = [
+            Stream(**given, source=source, words=words_of)
+            for source in sorted(fleet.traffic, key=lambda source: source.name)
+        ]
+        tables[fleet.name] = table
+        base += size
+        first_source += len(table.streams)
+    return tables
 
 
 class CompiledVpg:
@@ -94,24 +114,7 @@ class CompiledVpg:
             sizes=sizes,
             now_us=now_us,
         )
-        self.fleets: dict[str, FleetTable] = {}
-        base = first_source = 0
-        for fleet, size in zip(bound, sizes, strict=True):
-            key = stream_key(scenario.seed, replication, fleet.name)
-            table = FleetTable(fleet=fleet, base=base, first_source=first_source, key=key)
-            table.streams = [
-                Stream(
-                    seed=scenario.seed,
-                    replication=replication,
-                    fleet=fleet,
-                    source=source,
-                    words=words_of,
-                )
-                for source in sorted(fleet.traffic, key=lambda source: source.name)
-            ]
-            self.fleets[fleet.name] = table
-            base += size
-            first_source += len(table.streams)
+        self.fleets = _fleet_tables(scenario, replication, bound, sizes)
         self.mirroring, self.inspecting = vpg.mirroring, vpg.inspection
         self.redirecting, self.redirection_down = vpg.redirection, 0
         self.down = [0] * len(SERVICES)

@@ -107,7 +107,7 @@ def sweep(
 ) -> None:
     """Check, compute, keep and tell."""
     from sim.pool import Local
-    from vpg.cli import replications, runner, stopping, sweeper, teams
+    from vpg.cli import replications, runner, stopping, sweeper, teams, warming
     from vpg.sweeps import point_count
 
     exclude({"--cluster": cluster is not None, "--workers": workers is not None})
@@ -132,6 +132,9 @@ def sweep(
         stopping.asked_to_stop(terminal.word("stopping")) as stop,
     ):
         plan = sweeper.begin(prepared, work, fresh=fresh)
+        if team is None:
+            # Once here, or each process would do it for itself.
+            warming.make_ready(prepared.loaded.scenario, "auto", terminal)
         here = Local(workers=workers or teams.processors())
         _compute(prepared, work, plan, team or here, terminal, stop)
         kept = None if stop() else _write(prepared, plan, work, terminal, stop)

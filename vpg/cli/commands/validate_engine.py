@@ -71,6 +71,10 @@ def validate_engine(
     from sim.engine_check.judge import LONG, SHORT, check
     from vpg.cli import progress
     from vpg.cli.documents import EngineDocument
+    from vpg.cli.warming import warm_up
+
+    if engine == "compiled":
+        warm_up(terminal)
 
     title = terminal.word("engine_checking")
     with progress.shown(terminal, title, line="engine_progress") as show:

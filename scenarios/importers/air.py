@@ -26,7 +26,7 @@ from scenarios.importers.tally import BadField
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scenarios.importers.csvfile import Record
+    from vpg.csvfile import Record
     from scenarios.importers.options import AirOptions
     from scenarios.importers.result import Imported
     from scenarios.importers.tally import Tally

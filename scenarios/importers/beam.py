@@ -28,7 +28,7 @@ from scenarios.importers.tally import BadField
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scenarios.importers.csvfile import Record
+    from vpg.csvfile import Record
     from scenarios.importers.options import BeamOptions
     from scenarios.importers.tally import Tally
 

@@ -24,7 +24,7 @@ from vpg.errors import InputError, Place, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scenarios.importers.csvfile import Record
+    from vpg.csvfile import Record
     from scenarios.importers.options import DemandOptions
     from scenarios.importers.result import Imported
     from scenarios.importers.tally import Tally

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from scenarios.importers.csvfile import Record
+    from vpg.csvfile import Record
     from scenarios.importers.options import ImportOptions
     from scenarios.importers.tally import Tally
 

@@ -31,7 +31,8 @@ from vpg.errors import Problem, UsageError
 if TYPE_CHECKING:
     import datetime as dt
 
-Encoding = Literal["auto", "utf-8", "cp932"]
+    from vpg.csvfile import Encoding
+
 Header = Literal["auto", "present", "absent"]
 
 VPG_TYPES = ("C", "D", "E", "F", "F2", "G")

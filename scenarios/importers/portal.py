@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scenarios.importers.csvfile import CsvSource, Record
+from vpg.csvfile import CsvSource, Record
 from scenarios.importers.tally import BadField, Tally
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from vpg.timebase import JST
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scenarios.importers.csvfile import Record
+    from vpg.csvfile import Record
     from scenarios.importers.options import UsageOptions
     from scenarios.importers.result import Imported
     from scenarios.importers.tally import Tally

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenarios.importers.csvfile import FILE_BYTES_MAX, CsvSource
+from vpg.csvfile import FILE_BYTES_MAX, CsvSource
 from scenarios.importers.lines import import_lines
 from scenarios.importers.options import Encoding, LinesOptions
 from tests.support_import import check_counts, line_row, told

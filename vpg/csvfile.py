@@ -20,8 +20,6 @@ from vpg.errors import InputError, Place, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scenarios.importers.options import Encoding
-
 FILE_BYTES_MAX = 256 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _FIELD_CHARS_MAX = 131_072
@@ -39,6 +37,7 @@ _THREE_BYTE_LEADS = frozenset(range(0xE2, 0xF5))
 _CP932_UNASSIGNED = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
 """What Python's codec makes of the bytes 80, A0, FD, FE and FF, which no character has."""
 
+Encoding = Literal["auto", "utf-8", "cp932"]
 Found = Literal["utf-8", "cp932"]
 
 
@@ -54,12 +53,31 @@ class Record(NamedTuple):
     quoted: bool
     broken: str = ""
     """What the CSV reader objected to; empty: nothing."""
+    raw: str = ""
+    """The row as it stands, where a quote occurs in it."""
 
     def column(self, index: int) -> int:
         """Return the column (from 1) where field ``index`` begins; 1 if quoting hides it."""
         if self.quoted:
             return 1
         return 1 + sum(len(text) + 1 for text in self.fields[:index])
+
+    def spot(self, index: int) -> tuple[int, int]:
+        """Return line and column where field ``index`` begins, quotes or not."""
+        if not self.quoted:
+            return self.line, self.column(index)
+        line, column, left, inside = self.line, 1, index, False
+        for char in self.raw:
+            if not left:
+                break
+            column += 1
+            if char == '"':
+                inside = not inside
+            elif char == "\n":
+                line, column = line + 1, 1
+            elif char == "," and not inside:
+                left -= 1
+        return line, column
 
 
 class CsvSource:
@@ -92,7 +110,7 @@ class CsvSource:
         reader = csv.reader(lines, strict=True)
         while True:
             first = reader.line_num + 1
-            lines.quoted = False
+            lines.begin()
             broken, fields = "", []
             try:
                 fields = next(reader)
@@ -108,6 +126,7 @@ class CsvSource:
                 last_line=reader.line_num,
                 quoted=lines.quoted,
                 broken=broken,
+                raw="".join(lines.read) if lines.quoted else "",
             )
 
     def _open(self) -> BinaryIO:
@@ -232,11 +251,17 @@ class CsvSource:
 
 
 class _QuoteWatch:
-    """Lines of a text, remembering whether a quote occurred since ``quoted`` was cleared."""
+    """Lines of a text, remembering them and whether a quote occurred since the row's begin."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
         self.quoted = False
+        self.read: list[str] = []
+
+    def begin(self) -> None:
+        """Begin another row."""
+        self.quoted = False
+        self.read.clear()
 
     def __iter__(self) -> _QuoteWatch:
         return self
@@ -244,4 +269,5 @@ class _QuoteWatch:
     def __next__(self) -> str:
         line = next(self._text)
         self.quoted = self.quoted or '"' in line
+        self.read.append(line)
         return line

@@ -26,10 +26,10 @@ from scenarios.importers.tally import BadField
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vpg.csvfile import Record
     from scenarios.importers.options import AirOptions
     from scenarios.importers.result import Imported
     from scenarios.importers.tally import Tally
+    from vpg.csvfile import Record
 
 COLUMNS = (
     "imsi",

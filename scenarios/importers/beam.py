@@ -28,9 +28,9 @@ from scenarios.importers.tally import BadField
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vpg.csvfile import Record
     from scenarios.importers.options import BeamOptions
     from scenarios.importers.tally import Tally
+    from vpg.csvfile import Record
 
 COLUMNS = ("imsi", "date", "soracomBeamType", "count")
 IN_LEGS = ("inHttp", "inMqtt", "inTcp", "inUdp")

@@ -24,10 +24,10 @@ from vpg.errors import InputError, Place, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vpg.csvfile import Record
     from scenarios.importers.options import DemandOptions
     from scenarios.importers.result import Imported
     from scenarios.importers.tally import Tally
+    from vpg.csvfile import Record
 
 COLUMNS = ("timestamp", "value")
 ROWS_MAX = 1_000_000

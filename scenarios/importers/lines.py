@@ -28,9 +28,9 @@ from vpg.timebase import JST
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vpg.csvfile import Record
     from scenarios.importers.options import LinesOptions
     from scenarios.importers.tally import Tally
+    from vpg.csvfile import Record
 
 COLUMNS = (
     "date",

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from vpg.csvfile import Record
     from scenarios.importers.options import ImportOptions
     from scenarios.importers.tally import Tally
+    from vpg.csvfile import Record
 
 _ORDINAL_BITS = 22
 """date.max is day 3,652,059."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vpg.csvfile import CsvSource, Record
 from scenarios.importers.tally import BadField, Tally
+from vpg.csvfile import CsvSource, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

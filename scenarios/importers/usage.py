@@ -27,10 +27,10 @@ from vpg.timebase import JST
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vpg.csvfile import Record
     from scenarios.importers.options import UsageOptions
     from scenarios.importers.result import Imported
     from scenarios.importers.tally import Tally
+    from vpg.csvfile import Record
 
 COLUMNS = (
     "date",

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vpg.csvfile import FILE_BYTES_MAX, CsvSource
 from scenarios.importers.lines import import_lines
-from scenarios.importers.options import Encoding, LinesOptions
+from scenarios.importers.options import LinesOptions
 from tests.support_import import check_counts, line_row, told
+from vpg.csvfile import FILE_BYTES_MAX, CsvSource
 from vpg.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from vpg.csvfile import Encoding
 
 GOOD = "\r\n".join([line_row(1), line_row(2)]) + "\r\n"
 

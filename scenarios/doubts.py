@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scenarios import model
 from scenarios.schema_base import plain
-from scenarios.workload import MESSAGES_PER_S, MESSAGES_SLOW, expected_messages
+from scenarios.workload import SLOW_S, expected_messages, expected_s
 from vpg.errors import Problem
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ def warnings(scenario: model.Scenario, catalogue: Catalogue) -> list[Problem]:
     """Return what a planner should know before trusting a run of ``scenario``."""
     found: list[Problem] = []
     bound = {fleet.vpg_id for fleet in scenario.fleets}
-    count = expected_messages(scenario.fleets, scenario.events, scenario.start_us, scenario.end_us)
-    if count > MESSAGES_SLOW:
+    what = scenario.fleets, scenario.events, scenario.start_us, scenario.end_us
+    seconds = expected_s(*what)
+    if seconds > SLOW_S:
         values: dict[str, object] = {
-            "value": f"{count:,}",
-            "minutes": count // (60 * MESSAGES_PER_S),
+            "value": f"{expected_messages(*what):,}",
+            "minutes": -(-seconds // 60),
         }
         found.append(Problem(code="VPG1604", path="fleets", values=values))
     for index, vpg in enumerate(scenario.vpgs):

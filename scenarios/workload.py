@@ -6,6 +6,7 @@ limiter does (``vpg.gateway.limiter``) or how fast a run is (``sim``). Times are
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from scenarios import model
@@ -22,15 +23,31 @@ if TYPE_CHECKING:
 
 MESSAGES_MAX = 20_000_000_000
 """More is a slip of a unit, or hours of work: five at ``MESSAGES_PER_S``."""
-MESSAGES_SLOW = 300_000_000
-"""From here on a run may take minutes."""
+SLOW_S = 60
+"""From here on a run is announced as one to wait for."""
 MESSAGES_PER_S = 1_000_000
-"""What the compiled plane does in a second where it takes attempt by attempt, roughly.
-
-Periodic messages, which it counts, go three to eighty times as fast. Measured on a shared machine.
-"""
+"""What the compiled plane does in a second where it takes attempt by attempt, roughly."""
+TICKS_PER_S = 20_000_000
+"""The same of periodic messages, which it counts: three to eighty million, by how many retry."""
 SILENT = frozenset(("suspended", "terminated"))
 """Statuses whose lines create nothing."""
+
+
+def expected_s(
+    fleets: Sequence[model.Fleet], events: Iterable[model.Event], start_us: int, end_us: int
+) -> int:
+    """Return about how many seconds a run takes, retries left out."""
+    ticking = [
+        dataclasses.replace(fleet, traffic=tuple(filter(_ticks, fleet.traffic))) for fleet in fleets
+    ]
+    happenings = list(events)
+    whole = expected_messages(fleets, happenings, start_us, end_us)
+    ticks = expected_messages(ticking, happenings, start_us, end_us)
+    return (whole - ticks) // MESSAGES_PER_S + ticks // TICKS_PER_S
+
+
+def _ticks(source: model.Source) -> bool:
+    return isinstance(source, model.Periodic | model.Reporting)
 
 
 def expected_messages(

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sim.warm import warm
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -39,6 +41,12 @@ settings.register_profile(
     "explore", parent=settings.get_profile("long"), derandomize=False, max_examples=5000
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile before the first test, once: else the one that needs it first waits, and says so."""
+    if not hasattr(session.config, "workerinput"):
+        warm()
 
 
 @pytest.fixture

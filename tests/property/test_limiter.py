@@ -7,6 +7,7 @@ rate × t") taken as a rule.
 
 from __future__ import annotations
 
+import random
 from fractions import Fraction
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from vpg.gateway.limiter import (
     NO_QUEUE_MAX,
     NO_WINDOW,
     bucket_admit,
+    bucket_admit_soon,
     bucket_enqueue,
     bucket_full,
     bucket_resize,
@@ -105,6 +107,17 @@ def breaks_promise(rate: int, burst: int, admitted: list[int]) -> bool:
         for i in range(len(admitted))
         for j in range(i, len(admitted))
     )
+
+
+def test_without_its_division_it_answers_alike_while_gaps_are_hours() -> None:
+    dice = random.Random(7)
+    for _ in range(20_000):
+        rate, burst, cost = dice.randint(1, 1000), dice.randint(1, 1000), dice.randint(1, 3)
+        tokens, last = dice.randint(0, bucket_full(burst)), dice.randint(0, 10**15)
+        t = last + dice.choice([0, 1, dice.randint(0, 10**6), dice.randint(0, 10**11)])
+        full = bucket_admit(tokens, last, t, rate, burst, cost)
+        short = bucket_admit_soon(tokens, last, t, rate, bucket_full(burst), bucket_full(cost))
+        assert short == (full[0], full[2])
 
 
 # ---- token bucket, reject ------------------------------------------------------------------------

@@ -62,6 +62,12 @@ class Inputs:
         second = self.pick((-1, now // 10**6, now // 10**6 + 5), 0, last // 10**6)
         return second, self.pick((0, rate), 0, rate), now, rate, self.cost()
 
+    def soon(self) -> tuple[int, ...]:
+        tokens, last, now, rate, burst = self.bucket()
+        capacity = limiter.bucket_full(burst)
+        gap = min(max(now - last, 0), 10**10)
+        return tokens, last, last + gap, rate, capacity, limiter.bucket_full(self.cost())
+
     def queue(self) -> tuple[int, int]:
         return self.pick((0, 30_000_000, 10**12), 0, 10**8), self.pick((-1, 0, 1), 0, 100)
 
@@ -75,6 +81,7 @@ DEBT = 10**15
 CASES: dict[Callable[..., object], Callable[[Inputs], tuple[int, ...]]] = {
     limiter.bucket_full: lambda i: (i.burst(),),
     limiter.bucket_admit: lambda i: (*i.bucket(), i.cost()),
+    limiter.bucket_admit_soon: lambda i: i.soon(),
     limiter.bucket_retry_after_us: lambda i: (i.tokens(i.burst()), i.rate(), i.cost()),
     limiter.bucket_enqueue: lambda i: (*i.bucket(DEBT), i.cost(), *i.queue()),
     limiter.bucket_resize: lambda i: (*i.bucket(10**9), i.rate(), i.burst()),

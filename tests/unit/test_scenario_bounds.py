@@ -145,11 +145,18 @@ def test_more_work_than_anybody_waits_for_is_an_error_and_much_a_warning() -> No
     (problem,) = problems(SMALL, "fleets.meters.traffic.0.every_s=0.000003")
     assert problem.code == "VPG1601"
     assert "24,000,000,000" in render(problem, "en")
-    slow = meant(SMALL, "fleets.meters.traffic.0.every_s=0.0002")
+    slow = meant(SMALL, "fleets.meters.traffic.0.every_s=0.00002")
     found = warnings(slow, catalogue())
     assert [problem.code for problem in found] == ["VPG1604"]
-    assert "360,000,000" in render(found[0], "en")
-    assert "up to 6 minutes" in render(found[0], "en")
+    assert "3,600,000,000" in render(found[0], "en")
+    assert "about 3 minutes" in render(found[0], "en")
+    chance = (
+        "kind: periodic\n        every_s: 60",
+        "kind: poisson\n        messages_per_hour: 90000",
+    )
+    found = warnings(meant(text(chance, ("lines: 10", "lines: 1000"))), catalogue())
+    assert "180,000,000" in render(found[0], "en")
+    assert "about 3 minutes" in render(found[0], "en")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,18 +14,32 @@ from scipy import stats
 
 from tests.validation.test_second_opinions import check_means, retried_in_the_product
 
-if TYPE_CHECKING:
-    from tests.bench.user_cimba import Fleet
-
 FIGURES = ("attempts", "delivered", "lost", "delay")
-RATE_PER_S = 30
 
 
-def fleet(*, devices: int, spread: bool) -> Fleet:
-    # Only here: importing it takes a second and 200 MB, which collecting tests should not.
-    from tests.bench import user_cimba
+# cimba wants to be the first in its process to compile anything.
+_CHILD = """
+import dataclasses, json, sys
+from tests.bench.user_cimba import Fleet
+asked = json.loads(sys.argv[1])
+model = Fleet(devices=asked["devices"], spread=asked["spread"], jitter_s=5, rate_per_s=30)
+runs = [model.simulate(hours=asked["hours"], seed=seed) for seed in asked["seeds"]]
+print(json.dumps([dataclasses.asdict(run) for run in runs]))
+"""
+ROOT = Path(__file__).parent.parent.parent
 
-    return user_cimba.Fleet(devices=devices, spread=spread, jitter_s=5, rate_per_s=RATE_PER_S)
+
+def counted(*, devices: int, spread: bool, hours: float, seeds: list[int]) -> list[dict[str, Any]]:
+    asked = {"devices": devices, "spread": spread, "hours": hours, "seeds": seeds}
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, json.dumps(asked)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 def check_retries(*, devices: int, hours: float, spread: bool, runs: int) -> None:
@@ -29,16 +47,14 @@ def check_retries(*, devices: int, hours: float, spread: bool, runs: int) -> Non
         retried_in_the_product(seed, devices=devices, hours=hours, spread=spread)
         for seed in range(runs)
     ]
-    model = fleet(devices=devices, spread=spread)
-    counted = [model.simulate(hours=hours, seed=seed) for seed in range(runs)]
     theirs = [
         {
-            "attempts": one.attempts / one.messages,
-            "delivered": one.accepted / one.messages,
-            "lost": one.lost / one.messages,
-            "delay": one.delay_s_sum / one.accepted,
+            "attempts": one["attempts"] / one["messages"],
+            "delivered": one["accepted"] / one["messages"],
+            "lost": one["lost"] / one["messages"],
+            "delay": one["delay_s_sum"] / one["accepted"],
         }
-        for one in counted
+        for one in counted(devices=devices, spread=spread, hours=hours, seeds=list(range(runs)))
     ]
     assert np.mean([one["attempts"] for one in theirs]) > 1.2, "retries matter"
     for figure in FIGURES:
@@ -49,8 +65,7 @@ def check_retries(*, devices: int, hours: float, spread: bool, runs: int) -> Non
 
 
 def test_the_model_obeys_its_seed() -> None:
-    model = fleet(devices=200, spread=False)
-    first, again, other = (model.simulate(hours=0.05, seed=seed) for seed in (1, 1, 2))
+    first, again, other = counted(devices=200, spread=False, hours=0.05, seeds=[1, 1, 2])
     assert first == again
     assert first != other
 

@@ -330,5 +330,5 @@ def memory_of(
     }
     head[at.N_PEERS], head[at.N_LINES] = len(tables["peers"]), len(tables["lines"])
     memory = Memory(head, tables)
-    memory.make_room(events=_EVENTS_MIN + 4 * sum(sizes), messages=_MESSAGES_MIN)
+    memory.make_room(events=_EVENTS_MIN + 2 * sum(sizes), messages=_MESSAGES_MIN)
     return memory

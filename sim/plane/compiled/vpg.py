@@ -257,7 +257,7 @@ class CompiledVpg:
     def _hour_ahead(self, until_us: int) -> bool:
         """Take the next hour from what is computed ahead; return whether there is one."""
         ahead = self._ahead
-        if not len(ahead) and not self._compute_ahead(ahead):
+        if not len(ahead) and not self._compute_ahead(ahead, until_us):
             return False
         ensure(until_us % HOUR_US == 0, "hours computed ahead are asked for one by one")
         hour = ahead.take()
@@ -266,8 +266,9 @@ class CompiledVpg:
         self._events_before += hour.taken.events
         return True
 
-    def _compute_ahead(self, ahead: Ahead) -> bool:
-        if self._steady is None or self.now_us % HOUR_US or not ahead.worth_it:
+    def _compute_ahead(self, ahead: Ahead, until_us: int) -> bool:
+        whole = self.now_us % HOUR_US == 0 and until_us - self.now_us == HOUR_US
+        if self._steady is None or not whole or not ahead.worth_it:
             return False
         hours = (min(self.quiet_until_us, self._steady_until_us) - self.now_us) // HOUR_US
         if hours < 2 * ahead.segments:

@@ -17,8 +17,8 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "warm",
-        "Compile the fast data plane once for this machine and keep its code. The first large "
-        "run does the same; in an image or a CI job this is the place to do it.",
+        "Compile the fast data plane now, once for this machine. The first large run does the "
+        "same; in an image or a CI job this is the place to do it.",
         ("vpg warm",),
     )(warm)
 

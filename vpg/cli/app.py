@@ -11,6 +11,7 @@ import typer
 
 from vpg.cli.commands import (
     arrivals,
+    bill,
     catalogue,
     imports,
     new,
@@ -75,6 +76,7 @@ def application(lang: Lang = "en") -> Any:  # noqa: ANN401 - typer's own group
         imports.register,
         catalogue.register,
         show.register,
+        bill.register,
         arrivals.register,
         reference.register,
     )

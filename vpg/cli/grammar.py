@@ -82,7 +82,10 @@ class Group(TyperGroup):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
-        """Find the command named first in ``args``."""
+        """Find the command named first in ``args``, or by its first two words (``bill check``)."""
+        pair = " ".join(args[:2])
+        if pair in self.commands:
+            args = [pair, *args[2:]]
         if args[0] not in self.commands and not ctx.resilient_parsing:
             known = tuple(self.commands)
             values = {

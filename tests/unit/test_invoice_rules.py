@@ -15,9 +15,11 @@ from tests.support_billing import (
     POLICY,
     YEN,
     account,
+    billed,
     carried,
     coupon,
     fee,
+    owes,
     policy,
     rates,
 )
@@ -164,6 +166,9 @@ def test_a_small_month_waits(
         (0, (30,), {"last_small_month": "raise_month"}, (0, 30, 0, "")),
         (30, (), {"last_small_month": "as_is"}, (0, 30, 0, "")),
         (11, (), {"small_month_compares": "tax_excluded"}, (44, 55, 0, "")),
+        # 50 yen that carry no tax are not below 50 yen, compared without tax.
+        (50, (), {"small_month_compares": "tax_excluded"}, (0, 50, 0, "")),
+        (49, (1,), {"small_month_compares": "tax_excluded"}, (0, 50, 0, "")),
         (-5, (), {}, (0, 0, -5, "credit")),
     ],
 )
@@ -326,6 +331,12 @@ def test_a_coupon_for_one_item_pays_that_items_fee_with_tax() -> None:
     assert used(coupon(500, item="vif"), allowed=220) == []
 
 
+def test_a_coupon_for_an_item_pays_no_goods_of_that_name() -> None:
+    lines = (fee(100 * YEN), fee(100 * YEN, kind="goods", item="sim"))
+    document = billed(owes(lines=lines, coupons=(coupon(500, item="sim"),)))
+    assert (document.coupon_yen, document.payable_yen) == (0, 220)
+
+
 # --- Global coverage --------------------------------------------------------------------------
 
 
@@ -481,6 +492,26 @@ def test_an_sla_refund_is_capped_and_claimed_in_time(
     as_credit = replace(claim, as_service_credit=True, asked_yen=1)
     lines = refund_lines((claim, as_credit), 0, account(), 9_800)
     assert [line.amount_micro for line in lines] == ([-refund * YEN] if refund else [])
+
+
+def test_the_claims_of_a_month_share_its_fee() -> None:
+    """The terms cap what a month refunds at its fee (support, 10.6(3)), in money and credit."""
+    first = SlaClaim(
+        violated_on=day("2026-04-10"),
+        claimed_on=day("2026-04-20"),
+        asked_yen=6_000,
+        month_fee_yen=9_800,
+    )
+    second, march = replace(first, asked_yen=5_000), replace(first, violated_on=day("2026-03-31"))
+    credit = replace(first, as_service_credit=True)
+
+    def refunded(*claims: SlaClaim) -> int | None:
+        (line,) = refund_lines(claims, 0, account(), 9_800)
+        return line.amount_micro
+
+    assert refunded(first, second) == -9_800 * YEN
+    assert refunded(first, march) == -12_000 * YEN
+    assert refunded(credit, second) == -3_800 * YEN
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,7 @@ def use_coupons(
 
 
 def _item_yen(lines: Iterable[InvoiceLine], item: str) -> int:
-    """Return an item's fee of the month, tax included, rounded up."""
-    exact = sum(with_tax_micro_ppm(line) for line in lines if line.item == item)
+    """Return an item's fee of the month that coupons may pay, tax included, rounded up."""
+    own = (line for line in lines if line.item == item and line.coupon_allowed)
+    exact = sum(with_tax_micro_ppm(line) for line in own)
     return max(0, round_up(exact, MINOR_MICRO["JPY"] * PPM))

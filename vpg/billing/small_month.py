@@ -65,7 +65,7 @@ def settle(
     if not total:
         return Settled(raised_minor=0, due_minor=0, carried_out=(), not_issued="zero")
     if last:
-        raised = _raised(month, total, tax_ppm=tax_ppm, policy=policy)
+        raised = _raised(month, carried_in, tax_ppm=tax_ppm, policy=policy)
         return Settled(raised_minor=raised, due_minor=total + raised, carried_out=(), not_issued="")
     compared = _compared(month, policy)
     if policy.small_month == "until_sum":
@@ -81,14 +81,23 @@ def _compared(month: CarriedOver, policy: InvoicePolicy) -> int:
     return month.tax_excluded_minor
 
 
-def _raised(month: CarriedOver, total: int, *, tax_ppm: int, policy: InvoicePolicy) -> int:
-    """Return what lifts a last month's fee, or the whole sum, to 50 yen (A-37, A-38)."""
-    base = {"raise_sum": total, "raise_month": month.tax_included_minor}.get(
-        policy.last_small_month, 0
-    )
-    if base <= 0:
+def _raised(
+    month: CarriedOver,
+    carried_in: tuple[CarriedOver, ...],
+    *,
+    tax_ppm: int,
+    policy: InvoicePolicy,
+) -> int:
+    """Return what lifts a last month's fee, or the whole sum, to 50 yen (A-37, A-38).
+
+    Only what is below 50 is raised: compared without tax, 50 yen that carry none are enough.
+    """
+    if policy.last_small_month == "as_is":
         return 0
+    parts = (month, *carried_in) if policy.last_small_month == "raise_sum" else (month,)
     target = SMALL_MINOR[month.currency]
+    if not 0 < sum(_compared(part, policy) for part in parts) < target:
+        return 0
     if policy.small_month_compares == "tax_excluded":
         target = round_up(target * (PPM + tax_ppm), PPM)
-    return max(0, target - base)
+    return max(0, target - carried_minor(parts))

@@ -122,10 +122,12 @@ def sla_claim_last_day(violated_on: dt.date) -> dt.date:
     return month_last_day(months_later(month_of(violated_on), CLAIM_MONTHS))
 
 
-def sla_refund_yen(claim: SlaClaim) -> int:
+def sla_refund_yen(claim: SlaClaim, refunded_yen: int = 0) -> int:
     """Return what is refunded: what was asked in time, up to the month's support fee.
 
-    That is the whole liability for a late answer. Source: seed 2, 10.6(1), (3) and (4).
+    ``refunded_yen``: what other claims of the same month took of its fee already; money and credit
+    together never exceed it. That is the whole liability for late answers. Source: seed 2, 10.6(1),
+    (3) and (4).
 
     >>> import datetime as dt
     >>> day = dt.date(2026, 4, 10)
@@ -135,7 +137,7 @@ def sla_refund_yen(claim: SlaClaim) -> int:
     """
     if claim.claimed_on > sla_claim_last_day(claim.violated_on):
         return 0
-    return max(0, min(claim.asked_yen, claim.month_fee_yen))
+    return max(0, min(claim.asked_yen, claim.month_fee_yen - refunded_yen))
 
 
 def refund_lines(
@@ -144,9 +146,16 @@ def refund_lines(
     """Return refunds in money, and service credit used on this month's support fee.
 
     A service credit pays future support fees and nothing else (seed 2, 1.3), so a claim granted as
-    credit appears on a later invoice, as ``service_credit_yen``.
+    credit appears on a later invoice, as ``service_credit_yen``. Claims of one month share its
+    fee in the order given.
     """
-    refund = sum(sla_refund_yen(claim) for claim in claims if not claim.as_service_credit)
+    granted: dict[str, int] = {}
+    refund = 0
+    for claim in claims:
+        month = month_of(claim.violated_on)
+        yen = sla_refund_yen(claim, granted.get(month, 0))
+        granted[month] = granted.get(month, 0) + yen
+        refund += 0 if claim.as_service_credit else yen
     credit = min(service_credit_yen, fee_yen)
     return [
         make_line(

@@ -97,6 +97,14 @@ class Memory(Flat):
         tables = {name: self[name] if name in kept else self[name][:0] for name in _TABLES}
         return Memory(self.head, tables)
 
+    def clear(self) -> None:
+        """Let every slot for an event or a message be free."""
+        self.head[at.HEAP_SIZE] = 0
+        self.head[at.FREE_EVENTS] = len(self["events"])
+        self.head[at.FREE_MESSAGES] = len(self["messages"])
+        self._chain_events(0, -1)
+        self._chain_messages(0, -1)
+
     # ---- the agenda and the open messages as a whole ------------------------------------------
 
     def agenda(self) -> Ints:
@@ -313,6 +321,7 @@ def memory_of(
     keys = np.array(
         [stream_key(scenario.seed, replication, fleet.name) for fleet in fleets], np.uint64
     )
+    events = _EVENTS_MIN + 2 * sum(sizes)
     by_law = any(fleet.session.duration == "exponential" for fleet in fleets)
     tables = {
         "fleets": _fleets(fleets),
@@ -323,12 +332,12 @@ def memory_of(
         "peers": _peers(vpg),
         "lines": _lines(fleets, sizes),
         "log_table": _table([laws.log_table()] if by_law else [], laws.LOG_STEPS + 1),
-        "messages": np.zeros((0, at.MESSAGE_SIZE), np.int64),
-        "events": np.zeros((0, at.EVENT_SIZE), np.int64),
-        "heap": np.zeros((0, 1), np.int64),
+        "messages": np.zeros((_MESSAGES_MIN, at.MESSAGE_SIZE), np.int64),
+        "events": np.zeros((events, at.EVENT_SIZE), np.int64),
+        "heap": np.zeros((events, 1), np.int64),
         "arrivals": np.zeros((0, at.ARRIVAL_SIZE), np.int64),
     }
     head[at.N_PEERS], head[at.N_LINES] = len(tables["peers"]), len(tables["lines"])
     memory = Memory(head, tables)
-    memory.make_room(events=_EVENTS_MIN + 2 * sum(sizes), messages=_MESSAGES_MIN)
+    memory.clear()
     return memory

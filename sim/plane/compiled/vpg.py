@@ -251,7 +251,7 @@ class CompiledVpg:
                 self._by_events(until_us)
                 continue
             self._steady.advance(min(until_us, self._steady_until_us))
-            if self.now_us >= self._steady_until_us:
+            if self._steady_until_us <= self.now_us < self._end_us:
                 self.end_steady()
 
     def _hour_ahead(self, until_us: int) -> bool:
@@ -285,7 +285,6 @@ class CompiledVpg:
         self._look_again_us = self.now_us + _LOOK_US
         if self._steady_until_us >= self.now_us + LEAST_US:
             # What was loaded for later is counted by the stretch.
-            self.memory.replace(arrivals=self.memory["arrivals"][:0])
             self.memory.head[at.ARRIVAL] = self.memory.head[at.ARRIVALS_SIZE] = 0
             self._steady = Steady(vpg=self.vpg, memory=self.memory, members=members)
 

@@ -34,7 +34,7 @@ _WIDE_BOMS = (
 _THREE_BYTE_LEADS = frozenset(range(0xE2, 0xF5))
 """First bytes of UTF-8 kana, kanji and symbols."""
 
-_CP932_UNASSIGNED = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
+CP932_UNASSIGNED = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
 """What Python's codec makes of the bytes 80, A0, FD, FE and FF, which no character has."""
 
 Encoding = Literal["auto", "utf-8", "cp932"]
@@ -198,7 +198,7 @@ class CsvSource:
                 text = decoder.decode(chunk)
             except UnicodeDecodeError as exc:
                 return offset - pending + exc.start
-            unassigned = _CP932_UNASSIGNED.search(text) if encoding == "cp932" else None
+            unassigned = CP932_UNASSIGNED.search(text) if encoding == "cp932" else None
             if unassigned:
                 return offset - pending + len(text[: unassigned.start()].encode(encoding))
             offset += len(chunk)

@@ -26,7 +26,7 @@ from vpg.billing.csv_cells import (
 )
 from vpg.billing.lines import account_of, thing_of, usage_lines
 from vpg.csvfile import CsvSource
-from vpg.errors import Problem
+from vpg.errors import InputError, Place, Problem
 from vpg.hints import closest
 
 if TYPE_CHECKING:
@@ -207,9 +207,8 @@ def read_detail(
     records = csv.records()
     header = next(records, None)
     if header is None:
-        found.problems.append(Problem(code="VPG1732", values={}))
-        found.refuse()
-        return ()
+        place = Place(file=csv.file, line=1, column=1)
+        raise InputError([Problem(code="VPG1732", place=place)])
     reader = _Reader(found, header, month, currency, {v: k for k, v in (names or {}).items()})
     rows = tuple(row for record in records if (row := reader.row(record)) is not None)
     reader.check_whole(rows)
@@ -275,10 +274,12 @@ class _Reader:
             tags=self._named(record, self._tags),
             line=record.line,
         )
+        if len(found.problems) > before:
+            return None
         first = self._first.setdefault(_identity(row), record.line)
         if first != record.line:
             found.add("VPG1729", record, 0, line=first)
-        return row if len(found.problems) == before else None
+        return row
 
     def check_whole(self, rows: Sequence[DetailRow]) -> None:
         """Keep what is wrong with the file as a whole: no row, or none of the month."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from vpg.billing.csv_cells import MICRO_PICO, PICO, Rows, as_meant, csv_text, decimal_text, harmless
 from vpg.billing.csv_detail import is_date
 from vpg.catalogue.items import PPM
-from vpg.csvfile import CsvSource
+from vpg.csvfile import CP932_UNASSIGNED, CsvSource
 from vpg.errors import InputError, Place, Problem
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _lost(text: str, encoding: PortalEncoding) -> str:
             kept = char.encode(encoding).decode(encoding)
         except UnicodeEncodeError:
             return char
-        if kept != char:
+        if kept != char or (encoding == "cp932" and CP932_UNASSIGNED.match(char)):
             return char
     return ""
 

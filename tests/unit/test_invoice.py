@@ -11,6 +11,7 @@ import pytest
 from scenarios.register import register
 from tests.support_billing import (
     CATALOGUE,
+    CENT,
     MONTH,
     OPERATOR,
     OTHER,
@@ -296,6 +297,12 @@ def test_global_without_a_rate_is_told() -> None:
     with pytest.raises(InputError) as error:
         billed(owes(lines=(fee(USD, "GL"),)))
     assert codes(error) == ["VPG1706"]
+    # Lines that cancel each other are shown, so they need a rate as well: two cents up, one down.
+    parts = (fee(2 * CENT, "GL"), fee(-2 * CENT, "GL", item="vif"), fee(1, "GL"), fee(-1, "GL"))
+    with pytest.raises(InputError):
+        billed(owes(lines=parts))
+    cancelled = billed(owes(lines=parts, fx=rates()))
+    assert (cancelled.tax_included_yen, cancelled.displayed_tax_included_yen) == (0, 2)
     other = billed(owes(lines=(fee(USD, "GL"),), fx=rates()), policy=policy(invoice_rate="TTL"))
     assert other.payable_yen == 151
 
@@ -390,6 +397,12 @@ def test_global_counts_at_the_months_ttl() -> None:
     one = owes(lines=(fee(3_000 * USD, "GL"),), fx=rates(), support=PRIORITY)
     assert support_yen(one) == 22_650
     assert support_yen(one, support_rate="TTS") == 22_500
+
+
+def test_a_coupon_for_an_item_counts_none_of_its_dollars_as_yen() -> None:
+    lines = (fee(3_000 * USD, "GL", item="vif"), fee(300_000 * YEN))
+    one = owes(lines=lines, fx=rates(), coupons=(coupon(9_000, item="vif"),), support=PRIORITY)
+    assert support_yen(one, support_coupons="less_coupons") == 22_650 + 15_000
 
 
 def test_credits_lower_the_base_but_never_below_nothing() -> None:

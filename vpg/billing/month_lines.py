@@ -75,7 +75,8 @@ def support_base_yen(
     """
     goods_too = policy.support_goods == "counted"
     base = [line for line in lines if line.support_base or (goods_too and line.kind == "goods")]
-    japan = sums([x for x in base if x.coverage == "JP"], policy.rounding, "JPY")
+    at_home = [x for x in base if x.coverage == "JP"]
+    japan = sums(at_home, policy.rounding, "JPY")
     abroad = sums([x for x in base if x.coverage == "GL"], policy.rounding, "USD")
     taxed = policy.support_base == "tax_included"
     yen = japan.tax_included_minor if taxed else japan.tax_excluded_minor
@@ -84,7 +85,7 @@ def support_base_yen(
         whole = japan.tax_included_minor
         allowed = whole - japan.coupon_barred_minor
         used = use_coupons(
-            coupons_of(one), month=month, allowed_yen=allowed, lines=base, policy=policy
+            coupons_of(one), month=month, allowed_yen=allowed, lines=at_home, policy=policy
         )
         paid = sum(use.used_yen for use in used)
         yen = round_up(yen * (whole - paid), whole) if paid else yen

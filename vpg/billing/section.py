@@ -133,7 +133,10 @@ def build(decided: Decided, policy: InvoicePolicy, postal: InvoiceLine | None = 
 
 
 def _rate(decided: Decided, policy: InvoicePolicy) -> FxRate | None:
-    """Return the rate of a Global section; one without any amount needs none."""
-    if not decided.own_minor and not decided.carried_in:
+    """Return the rate of a Global section; one without any amount needs none.
+
+    Amounts that cancel each other need it too: each is shown in yen.
+    """
+    if not decided.carried_in and not any(line.amount_micro for line in decided.lines):
         return None
     return find_rate(decided.one.fx, decided.month, policy.invoice_rate)

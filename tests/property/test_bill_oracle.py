@@ -1,12 +1,7 @@
-"""The bill against a second one, written from the terms with fractions and literal prices.
-
-The oracle knows no catalogue, no micro-yen and none of the product's grouping: it walks over VPGs,
-calendar months and hours as a clerk would, in exact fractions of a yen.
-"""
+"""The bill of a run against the clerk's (``billing_oracle_use``), and how hours may be told."""
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from fractions import Fraction
 from typing import Any
@@ -16,21 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support_rating import utc_us
+from tests.validation.billing_oracle_use import YEN_ONCE, Prices, hourly
 from vpg.billing.month import Bill, bill_months, month_to_date
 from vpg.catalogue.load import load_catalogue
 from vpg.rating.charges import ChargePolicy, charges_digest, rate_hours
 from vpg.rating.hourly import HourlyRow
 from vpg.timebase import HOUR_US
 
-YEN_BASE = {
-    ("C", "small"): 50,
-    ("C", "medium"): 100,
-    ("C", "large"): 300,
-    ("D", "small"): 300,
-    ("D", "medium"): 600,
-    ("D", "large"): 1800,
-}
-YEN_ONCE = {"contract_fee_c": 980, "contract_fee_d": 9800, "change_fee_d": 9800}
+KINDS = [(kind, size) for kind in "CD" for size in ("small", "medium", "large")]
 CATALOGUE = load_catalogue()
 ROUNDINGS = ("monthly_total", "per_item", "per_day")
 # A stretch of hours around a month's turn: the last of March and the first of April, in UTC.
@@ -46,7 +34,7 @@ POLICIES = st.builds(
 CELLS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "vpg_exists": st.sampled_from([1, 1, 1, 0]),
-        "kind": st.sampled_from(sorted(YEN_BASE)),
+        "kind": st.sampled_from(KINDS),
         "peering_peak": st.integers(0, 3),
         "vif_peak": st.integers(0, 2),
         "vpn_peak": st.integers(0, 2),
@@ -73,67 +61,19 @@ def hourly_rows(draw: st.DrawFn) -> list[HourlyRow]:
     return rows
 
 
-def _bases(alive: list[HourlyRow], policy: ChargePolicy) -> set[tuple[str, str]]:
-    kinds = {(row.type, row.size) for row in alive}
-    if policy.resize_hour == "both":
-        return kinds
-    seen = [(row.type, row.size) for row in alive]
-    return {max(kinds, key=lambda kind: (YEN_BASE[kind], seen.index(kind)))}
-
-
-def _extras(alive: list[HourlyRow], policy: ChargePolicy) -> dict[str, int]:
-    yen = {"fixed_ip": 15 * max(row.fixed_ip_sets for row in alive)}
-    left = 1
-    for name in ("peering", "vif", "vpn"):
-        count = max(getattr(row, f"{name}_peak") for row in alive)
-        if policy.included_connection == "one_of_each":
-            left = 1
-        free = min(left, count)
-        left -= free
-        yen[name] = 10 * (count - free)
-    inspected = any(row.inspection_on for row in alive)
-    if inspected:
-        started = math.ceil(Fraction(max(row.lines_inspected for row in alive), 10_000))
-        units = 1 if policy.inspection == "first_10000" else max(1, started)
-        yen["junction_inspection"] = 100 * units
-    only = inspected and policy.junction_inspection == "inspection_only"
-    if (inspected or any(row.junction_on for row in alive)) and not only:
-        yen["junction_base"] = 15
-    return yen
-
-
-def _hour_yen(rows: list[HourlyRow], policy: ChargePolicy) -> dict[str, int]:
-    """Return yen by bill item of one VPG's hour."""
-    yen: dict[str, int] = {}
-    for row in rows:
-        for fee in filter(None, row.one_off.split(",")):
-            yen[fee] = yen.get(fee, 0) + YEN_ONCE[fee]
-    alive = [row for row in rows if row.vpg_exists == 1]
-    if alive:
-        for kind in _bases(alive, policy):
-            yen[f"vpg_{kind[0].lower()}_{kind[1]}"] = YEN_BASE[kind]
-        yen |= _extras(alive, policy)
-    return yen
-
-
 def _oracle(
     rows: list[HourlyRow], policy: ChargePolicy, rounding: str
 ) -> dict[str, tuple[int, int]]:
     """Return month → (tax-excluded yen, tax-included yen)."""
     parts: dict[str, dict[object, Fraction]] = {}
-    for vpg_id in {row.vpg_id for row in rows}:
-        for hour in {row.hour_start_us for row in rows if row.vpg_id == vpg_id}:
-            own = [r for r in rows if (r.vpg_id, r.hour_start_us) == (vpg_id, hour)]
-            moment = dt.datetime.fromtimestamp(hour // 10**6, tz=dt.UTC)
-            for item, yen in _hour_yen(own, policy).items():
-                part = {
-                    "monthly_total": "",
-                    "per_item": (vpg_id, item),
-                    "per_day": moment.day,
-                }[rounding]
-                if yen:
-                    month = parts.setdefault(moment.strftime("%Y%m"), {})
-                    month[part] = month.get(part, Fraction()) + yen
+    for charge in hourly(rows, Prices(), policy):
+        part = {
+            "monthly_total": "",
+            "per_item": (charge.vpg_id, charge.item),
+            "per_day": charge.hour.day,
+        }[rounding]
+        month = parts.setdefault(charge.hour.strftime("%Y%m"), {})
+        month[part] = month.get(part, Fraction()) + (charge.yen_each or 0) * charge.quantity
     return {
         month: (
             sum(math.ceil(yen) for yen in own.values()),

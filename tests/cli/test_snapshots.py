@@ -24,6 +24,8 @@ HELP = (
     ("import", "demand"),
     ("catalogue",),
     ("show",),
+    ("bill",),
+    ("bill", "check"),
     ("schema",),
     ("errors",),
 )

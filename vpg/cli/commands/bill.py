@@ -43,7 +43,8 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "bill",
-        "Turn a run into invoices, with dates, and the CSVs of the bill.",
+        "Turn a run into invoices and CSVs. One rating month, with its dates; other facts of the "
+        "month come from --inputs.",
         (
             "vpg bill runs/RUN",
             "vpg bill runs/RUN --month 202604 --inputs april.toml --out bills --lang ja",

@@ -297,6 +297,7 @@ def test_global_without_a_rate_is_told() -> None:
     with pytest.raises(InputError) as error:
         billed(owes(lines=(fee(USD, "GL"),)))
     assert codes(error) == ["VPG1706"]
+    assert billed(owes(lines=(fee(0, "GL"), fee(None, "GL")))).payable_yen == 0
     # Lines that cancel each other are shown, so they need a rate as well: two cents up, one down.
     parts = (fee(2 * CENT, "GL"), fee(-2 * CENT, "GL", item="vif"), fee(1, "GL"), fee(-1, "GL"))
     with pytest.raises(InputError):

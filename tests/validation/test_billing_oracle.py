@@ -10,7 +10,7 @@ import functools
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
@@ -29,6 +29,7 @@ from tests.validation.billing_oracle_use import (
     requests,
 )
 from vpg.billing.invoice import invoices
+from vpg.billing.model import LineKind, NotIssued
 from vpg.catalogue.load import load_catalogue
 from vpg.rating.charges import ChargeRow, rate_hours, rate_usage
 from vpg.rating.late import Correction
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 BLOCK = 250
 SHORT = 5_000
 LONG = 100_000
+SEEN = 250
 
 INSPECTION = """
 effective_from = 2019-01-01
@@ -165,8 +167,8 @@ def _catalogue(path: Path, text: str) -> Catalogue:
 # ---- one month, both ways ------------------------------------------------------------------------
 
 
-def check_month(seed: int, tables: Sequence[Tables]) -> None:
-    """Compare every charge, line and total of the month of ``seed``."""
+def check_month(seed: int, tables: Sequence[Tables]) -> list[Document]:
+    """Compare every charge, line and total of the month of ``seed``; return the clerk's."""
     held = tables[seed % len(tables)]
     month = random_month(seed, held.tax_ppm)
     inputs = month.rated(
@@ -183,6 +185,7 @@ def check_month(seed: int, tables: Sequence[Tables]) -> None:
             assert _lines(section) == _clerks_lines(part)
             assert _figures(section) == _clerks_figures(part)
         assert _totals(document) == _clerks_totals(clerks)
+    return expected
 
 
 def _charges(use: OperatorUse, month: RandomMonth, catalogue: Catalogue) -> list[ChargeRow]:
@@ -351,6 +354,16 @@ def check_block(block: int, tables: Sequence[Tables]) -> None:
         except Exception as error:
             error.add_note(f"check_month({seed}, tables)")
             raise
+
+
+def test_the_months_hold_every_kind_of_line_and_every_end(tables: tuple[Tables, ...]) -> None:
+    months = [check_month(seed, tables) for seed in range(SEEN)]
+    parts = [part for month in months for each in month for part in each.breakdowns]
+    assert {line.kind for part in parts for line in part.lines} == set(get_args(LineKind))
+    assert {part.reason for part in parts} == set(get_args(NotIssued))
+    assert {part.coverage for part in parts if part.coupons} == {"JP"}
+    assert any(part.raised for part in parts if part.coverage == "GL")
+    assert any(each.joint_rounding_yen for month in months for each in month)
 
 
 @pytest.mark.parametrize("block", range(SHORT // BLOCK))

@@ -52,11 +52,21 @@ def steady_case(seed: int) -> Case:
         a03_above_rate=dice.choice(["refuse", "refuse", "refuse", "reset", "accept_and_flag"]),
         a05_rate_shared=dice.choice(["shared", "shared", "each"]),
         a06_beam_legs=dice.choice(["device", "device", "both"]),
-        a16_idle_timeout_us=sec(dice.choice([0, 70, 700, 3600])),
+        a16_idle_timeout_us=_idle_us(dice, fleets),
         a28_cut_after_us=dice.choice([None, None, None, sec(3000)]),
         a35_mirror_throttled=dice.random() < 0.5,
     )
     return what, small_limits(dice.choice([1000, 1000, 20]), rate)
+
+
+def _idle_us(dice: random.Random, fleets: tuple[Fleet, ...]) -> int:
+    """Return an idle timeout: none, plain, or to the microsecond around some source's interval."""
+    sources = [source for one in fleets for source in one.traffic]
+    ticking = [source for source in sources if isinstance(source, model.Periodic)]
+    if not ticking or dice.random() < 0.7:
+        return sec(dice.choice([0, 70, 700, 3600]))
+    source = dice.choice(ticking)
+    return max(1, source.every_us + source.jitter_us + dice.choice([-1, 0, 1]))
 
 
 def _policy(dice: random.Random) -> RetryPolicy:

@@ -144,7 +144,8 @@ def steady_until_us(memory: Memory, members: list[_Member], end_us: int) -> int:
     # Whoever ticks often enough never runs into the idle timeout.
     guarded = np.zeros(len(lines), np.bool_)
     for member in members:
-        often = member.ticks.every_us + member.ticks.jitter_us <= idle_us
+        longest_us = member.ticks.every_us + max(0, member.ticks.jitter_us - 1)
+        often = longest_us < idle_us
         guarded[member.fleet.base + member.ticks.members[often]] = True
     idle = lines[(lines[:, at.L_SESSION] > 0) & ~(guarded & sends), at.L_ACTIVE_US] + idle_us
     return int(min(until_us, idle.min(initial=until_us)))

@@ -12,6 +12,8 @@ from reports import texts
 from reports.document import AdviceKind, Binding, LimitName, Verdict
 from scenarios.model import Objective
 from tests.support import ROOT
+from vpg.billing.csv_compare import Why
+from vpg.billing.model import Coverage, Currency, NotIssued
 from vpg.catalogue.items import BILL_ITEMS, SIZES
 from vpg.errors import EnsureError
 from vpg.laws import LawFigure
@@ -52,6 +54,10 @@ def test_every_name_the_document_can_hold_has_words() -> None:
         *(f"law_figure.{name}" for name in get_args(LawFigure)),
         *(f"size.{name}" for name in SIZES),
         *(f"objective.{name}" for name in kinds),
+        *(f"check.{name}" for name in get_args(Why)),
+        *(f"bill_why.{name}" for name in get_args(NotIssued) if name),
+        *(f"bill_coverage.{name}" for name in get_args(Coverage)),
+        *(f"bill_currency.{name}" for name in get_args(Currency)),
     }
     assert needed - set(texts.table()) == set()
 
@@ -63,6 +69,11 @@ def test_every_text_is_used() -> None:
     )
     built = (
         "advice",
+        "bill_coverage",
+        "bill_currency",
+        "bill_item",
+        "bill_why",
+        "check",
         "item",
         "law_figure",
         "limit",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vpg.csvfile import Record
 
 DECIMALS = 12
-PICO = 10**DECIMALS
+PICO = 1_000_000_000_000
 MICRO_PICO = 10**6
 """``PICO`` in a millionth."""
 _DIGITS_MAX = 18

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PortalEncoding = Literal["utf-8", "cp932"]
 UNTAXED = "非課税"
+TAX_INCLUDED = "内税10%"
 COLUMNS = 6
 _PHONE, _MONTH, _TYPE, _AMOUNT, _BLANK, _TAX = range(COLUMNS)
 _TAX_CLASS = re.compile(r"(?:外税|内税) ?\d{1,2}(?:\.\d{1,4})?%|非課税", re.ASCII)
@@ -82,7 +83,7 @@ def tax_class_of(line: InvoiceLine) -> str:
     if line.tax_class == "untaxed":
         return UNTAXED
     if line.tax_class == "tax_included":
-        return "内税10%"
+        return TAX_INCLUDED
     percent = decimal_text(line.tax_ppm * (PICO // _PERCENT_PPM))
     return f"外税{percent}%"
 
@@ -176,7 +177,8 @@ def _read(found: Rows, record: Record, ours: Mapping[str, str]) -> PortalRow | N
         return None
     cells = [as_meant(cell) for cell in record.fields]
     if not _TAX_CLASS.fullmatch(cells[_TAX]):
-        found.add("VPG1737", record, _TAX, value=cells[_TAX])
+        allowed = f"外税10%, {TAX_INCLUDED}, {UNTAXED}"
+        found.add("VPG1737", record, _TAX, value=cells[_TAX], allowed=allowed)
     return PortalRow(
         phone=cells[_PHONE],
         month=cells[_MONTH],

@@ -110,7 +110,10 @@ class Document:
 
 
 def rounded(lines: Sequence[Line], policy_rounding: str, value: Callable[[Line], Fraction]) -> int:
-    """Return the sum of ``value``, rounded up to the whole yen or cent where the reading says."""
+    """Return the sum of ``value``, rounded up to the whole yen or cent where the reading says.
+
+    All ``lines`` are of one coverage.
+    """
     parts: dict[object, Fraction] = defaultdict(Fraction)
     for line in lines:
         key: object = None
@@ -119,8 +122,9 @@ def rounded(lines: Sequence[Line], policy_rounding: str, value: Callable[[Line],
             key = (line.kind, thing, line.item, line.month)
         elif policy_rounding == "per_day":
             key = line.day
-        parts[key] += value(line) * (1 if line.coverage == "JP" else 100)
-    return sum(math.ceil(part) for part in parts.values())
+        parts[key] += value(line)
+    minor = 1 if all(line.coverage == "JP" for line in lines) else 100
+    return sum(math.ceil(part * minor) for part in parts.values())
 
 
 def sum_up(each: Breakdown) -> None:

@@ -22,7 +22,7 @@ from tests.validation.billing_oracle_days import (
     month_named,
     period_ends,
 )
-from tests.validation.billing_oracle_use import Charge, moment
+from tests.validation.billing_oracle_use import moment
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -121,14 +121,15 @@ def lines_of(clerk: Clerk) -> list[Line]:
 def used(clerk: Clerk, charges: Iterable[ChargeRow]) -> Iterator[Line]:
     """Yield one line for each VPG, item and price, and each day where days are rounded."""
     by_day = clerk.policy.rounding == "per_day"
-    own = (Charge(c.vpg_id, moment(c.hour_start_us), *_priced(c)) for c in charges)
-    counts: dict[tuple[str, str, Fraction | None, dt.date | None], int] = defaultdict(int)
+    counts: dict[tuple[str, str, int | None, dt.date | None], int] = defaultdict(int)
     begin, end = begins(clerk.month), begins(later(clerk.month, 1))
-    for charge in own:
-        if begin <= charge.hour < end:
-            day = charge.hour.date() if by_day else None
-            counts[charge.vpg_id, charge.item, charge.yen_each, day] += charge.quantity
-    for (vpg_id, item, each, day), count in counts.items():
+    for one in charges:
+        hour = moment(one.hour_start_us)
+        if begin <= hour < end:
+            day = hour.date() if by_day else None
+            counts[one.vpg_id, one.bill_item, one.unit_price_micro_yen, day] += one.quantity
+    for (vpg_id, item, micro, day), count in counts.items():
+        each = yen(micro)
         yield replace(
             clerk.line("usage", None if each is None else each * count),
             vpg_id=vpg_id,
@@ -138,20 +139,16 @@ def used(clerk: Clerk, charges: Iterable[ChargeRow]) -> Iterator[Line]:
         )
 
 
-def _priced(row: ChargeRow) -> tuple[str, int, Fraction | None]:
-    return row.bill_item, row.quantity, yen(row.unit_price_micro_yen)
-
-
 def corrected(clerk: Clerk) -> Iterator[Line]:
     """Yield usage of an earlier month found late, with the tax of that month."""
-    counts: dict[tuple[str, str, str, Fraction | None, dt.date | None], int] = defaultdict(int)
+    counts: dict[tuple[str, str, str, int | None, dt.date | None], int] = defaultdict(int)
     for late in clerk.one.corrections:
         month = moment(late.month_us).strftime("%Y%m")
-        item, count, each = _priced(late.charge)
-        hour = moment(late.charge.hour_start_us)
-        day = hour.date() if clerk.policy.rounding == "per_day" else None
-        counts[month, late.charge.vpg_id, item, each, day] += count
-    for (month, vpg_id, item, each, day), count in counts.items():
+        row = late.charge
+        day = moment(row.hour_start_us).date() if clerk.policy.rounding == "per_day" else None
+        counts[month, row.vpg_id, row.bill_item, row.unit_price_micro_yen, day] += row.quantity
+    for (month, vpg_id, item, micro, day), count in counts.items():
+        each = yen(micro)
         # What had no price was never charged, so nothing of it is given back.
         if count > 0 or (count and each is not None):
             yield replace(

@@ -42,22 +42,33 @@ def code_key() -> str:
 
 def _writable(folder: Path) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError:
         return False
     return os.access(folder, os.W_OK | os.X_OK)
 
 
+def _is_ours(folder: Path) -> bool:
+    """Return whether nobody else can have put code there: temporary folders are everybody's."""
+    found = folder.stat()
+    mine = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    return mine and not found.st_mode & 0o022
+
+
 @functools.cache
 def code_folder() -> Path:
     """Return the folder of this version's machine code: the user's cache, else a temporary one."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    home = base if base.is_absolute() else Path.home() / ".cache"
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    home = given if given.is_absolute() else Path.home() / ".cache"
     who = os.getuid() if hasattr(os, "getuid") else 0
     shared = Path(tempfile.gettempdir()) / f"{_FOLDER}-{who}"
-    for folder in (home / _FOLDER, shared):
-        if _writable(folder / code_key()):
-            return folder / code_key()
+    for base in (home / _FOLDER, shared):
+        folder = base / code_key()
+        if (folder / _READY).exists() and _is_ours(base):
+            return folder
+        if _writable(folder) and _is_ours(base):
+            return folder
     return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-"))
 
 

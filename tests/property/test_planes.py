@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scenarios.model import Limiter, PowerCut
 from sim.plane.compiled import plane, vpg
 from sim.plane.compiled.ahead import Ahead
 from sim.plane.compiled.plane import CompiledPlane
 from sim.run import simulate
-from tests.support_random import any_case, plain_case
+from tests.support_random import Case, any_case, plain_case
 from tests.support_scenario_file import kept_on_failure
-from tests.support_sim import START_US, every, fixed, fleet, scenario, small_limits
+from tests.support_sim import START_US, at, every, fixed, fleet, limits, scenario, small_limits
+from tests.support_sim import vpg as vpg_of
 from tests.support_steady import steady_case
 from vpg.rating.hourly import NAMES, digest
 from vpg.timebase import HOUR_US
@@ -77,6 +79,60 @@ def test_same_figures(block: int) -> None:
 @pytest.mark.parametrize("block", range(SHORT // BLOCK, LONG // BLOCK + 1))
 def test_same_figures_of_many(block: int) -> None:
     check_block(block)
+
+
+# ---- cases that once differed -------------------------------------------------------------------
+
+ONCE: dict[str, Case] = {
+    "a tick at the very instant of the idle timeout": (
+        scenario(fleet("f", every(3600), lines=20), hours=4),
+        limits(),
+    ),
+    "an hour in which lines only retry, inspected": (
+        scenario(
+            fleet("f", every(7200, phase="clock"), lines=60, retry=fixed(1800)),
+            vpgs=(vpg_of(inspection=True, limiter=Limiter(burst_requests=1)),),
+            hours=6,
+            a16_idle_timeout_us=0,
+        ),
+        small_limits(1000, 1),
+    ),
+    "a VPG deleted at an hour tick": (
+        scenario(
+            fleet("f", every(60), lines=20, retry=fixed(60)),
+            vpgs=(vpg_of(deleted_at_us=at(18_000)),),
+            hours=8,
+        ),
+        small_limits(1000, 5),
+    ),
+    "retries of segments that were thrown away": (
+        scenario(
+            fleet(
+                "f",
+                every(3000, phase="uniform", jitter_us=2_900_000_000),
+                lines=600,
+                retry=fixed(700, jitter_ppm=300_000),
+            ),
+            vpgs=(vpg_of(limiter=Limiter(burst_requests=1)),),
+            events=(PowerCut(at_us=at(32_410.5), until_us=at(46_800), fleets=("f",)),),
+            hours=14,
+            seed=0,
+            a16_idle_timeout_us=7_000_000_000,
+        ),
+        limits(rate_per_s_c_small=1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_once_differed_is_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    what, catalogue = ONCE[name]
+    check_planes(what, catalogue)
+    alone = simulate(what, catalogue, engine="compiled")
+    for workers, hours in ((2, 12), (2, 4), (3, 2)):
+        monkeypatch.setattr(vpg, "SEGMENT_HOURS", hours)
+        shared = simulate(what, catalogue, engine="compiled", workers=workers)
+        assert not differences(alone, shared)
 
 
 # ---- what must change nothing: workers, segments, cuts, hash seeds ------------------------------
@@ -167,7 +223,8 @@ def test_hash_seeds_change_nothing() -> None:
 _DIGESTS = """
 from sim.run import simulate
 from tests.support_random import any_case
-from tests.support_sim import START_US, every, fixed, fleet, scenario, small_limits
+from tests.support_sim import START_US, at, every, fixed, fleet, limits, scenario, small_limits
+from tests.support_sim import vpg as vpg_of
 from tests.support_steady import steady_case
 from vpg.rating.hourly import digest
 for case, seed in ((any_case, 0), (any_case, 7), (steady_case, 3), (steady_case, 4)):

@@ -20,9 +20,9 @@ from sim.plane.compiled import rows
 from vpg.timebase import HOUR_US
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from sim.plane.compiled.jit import Ints
     from sim.plane.compiled.rows import Taken
     from sim.plane.compiled.steady import Standing, Steady
     from vpg.results import MinuteRow
@@ -43,8 +43,10 @@ class HourAhead:
 class _Segment:
     steady: Steady
     first: HourAhead
-    after_first: Standing
+    after_first: Standing | None
     rest: list[HourAhead]
+    active_first: Ints
+    """When each line was active last, as far as the first hour says; the rest: ``steady``."""
 
 
 def _hour(steady: Steady) -> HourAhead:
@@ -53,11 +55,17 @@ def _hour(steady: Steady) -> HourAhead:
     return HourAhead(taken=taken, minutes=rows.take_minutes(steady.memory, steady.vpg_id))
 
 
-def _run(steady: Steady, hours: int) -> _Segment:
+def _run(steady: Steady, hours: int, compared: bool) -> _Segment:
     first = _hour(steady)
-    after_first = steady.standing()
-    rest = [_hour(steady) for _ in range(hours - 1)]
-    return _Segment(steady=steady, first=first, after_first=after_first, rest=rest)
+    after_first = steady.standing() if compared else None
+    active_first = steady.take_activity()
+    return _Segment(
+        steady=steady,
+        first=first,
+        after_first=after_first,
+        rest=[_hour(steady) for _ in range(hours - 1)],
+        active_first=active_first,
+    )
 
 
 class Ahead:
@@ -68,6 +76,7 @@ class Ahead:
         self._crew = crew
         self.segments = segments
         self._hours: deque[HourAhead] = deque()
+        self._active: list[Ints] = []
         self.worth_it = True
         self.spliced = 0
         self.rerun = 0
@@ -90,32 +99,37 @@ class Ahead:
         begins_us = steady.now_us + HOUR_US * np.cumsum([0, *lengths[:-1]])
         starts = [steady, *(steady.idle_at(int(at_us)) for at_us in begins_us[1:])]
         spread = map if self._crew is None or len(starts) == 1 else self._crew.map
-        done = list(spread(_run, starts, lengths))
-        current = done[0]
-        self._keep(current.first, current.rest)
-        last = current.steady
+        done = list(spread(_run, starts, lengths, [i > 0 for i in range(len(starts))]))
+        self._active = []
+        self._keep_segment(done[0])
+        last = done[0].steady
         for segment, length in zip(done[1:], lengths[1:], strict=True):
             last = self._splice(last, segment, length)
-        last.merge_activity([segment.steady for segment in done])
+        last.know_activity(self._active)
         return last
 
     def _splice(self, before: Steady, segment: _Segment, length: int) -> Steady:
         if before.is_idle():
-            self._keep(segment.first, segment.rest)
+            self._keep_segment(segment)
             return segment.steady
-        again = _run(before, 1)
+        again = _run(before, 1, compared=True)
+        self._hours.append(again.first)
+        self._active.append(again.active_first)
         if again.after_first == segment.after_first:
             self.spliced += 1
-            self._keep(again.first, segment.rest)
+            self._hours += segment.rest
+            self._active.append(segment.steady.take_activity())
             return segment.steady
         self.rerun += 1
         self.worth_it = False
-        rest = [_hour(before) for _ in range(length - 1)]
-        self._keep(again.first, rest)
+        self._hours += [_hour(before) for _ in range(length - 1)]
+        self._active.append(before.take_activity())
         return before
 
-    def _keep(self, first: HourAhead, rest: Sequence[HourAhead]) -> None:
-        self._hours += [first, *rest]
+    def _keep_segment(self, segment: _Segment) -> None:
+        """Keep a segment as it was computed; what others say of discarded hours never counts."""
+        self._hours += [segment.first, *segment.rest]
+        self._active += [segment.active_first, segment.steady.take_activity()]
 
 
 def _lengths(hours: int, segments: int) -> list[int]:

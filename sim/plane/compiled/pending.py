@@ -8,6 +8,7 @@ from sim.plane.compiled import chance, gateway, messages, ordering
 from sim.plane.compiled.jit import Ints, inner, mulhi
 from sim.plane.compiled.layout import (
     BUCKETED,
+    INSPECTING,
     NOW,
     POLICIES,
     POLICY_SIZE,
@@ -17,6 +18,7 @@ from sim.plane.compiled.layout import (
     RATE,
     RESET,
     SOJOURN,
+    T_INSPECTED,
     T_LOST_DEADLINE,
     T_LOST_TRIES,
 )  # fmt: skip
@@ -37,6 +39,7 @@ from sim.plane.compiled.steady_layout import (
     FREE_NODE,
     FREE_NODES,
     HOLDERS,
+    INSPECTED,
     LINE_SHIFT,
     N_CREATED_US,
     N_DUE_US,
@@ -57,7 +60,7 @@ from sim.plane.compiled.steady_layout import (
     WHEEL,
     WHEEL_MASK,
 )  # fmt: skip
-from vpg.timebase import SECOND_US
+from vpg.timebase import HOUR_US, SECOND_US
 
 
 @inner
@@ -150,6 +153,7 @@ def close_node(k: Ints, s: Ints, node: int) -> None:
     """End a message."""
     row = s[NODES] + node * NODE_SIZE
     s[row + N_NEXT] = s[FREE_NODE]
+    s[row + N_LINE] = -1
     s[FREE_NODE] = node
     s[FREE_NODES] += 1
     k[SOJOURN] += k[NOW] - s[row + N_CREATED_US]
@@ -235,6 +239,12 @@ def throttled(k: Ints, s: Ints, node: int, tokens_micro: int) -> bool:
 def tried_again(k: Ints, s: Ints, node: int) -> None:
     """Count a retry of a node, now."""
     row = s[NODES] + node * NODE_SIZE
-    s[s[SOURCES] + s[row + N_SOURCE] * SOURCE_SIZE + C_AGAIN] += 1
+    line = s[row + N_LINE]
     s[row + N_TRIES] += 1
-    s[s[ACTIVE] + s[row + N_LINE]] = k[NOW]
+    s[s[SOURCES] + s[row + N_SOURCE] * SOURCE_SIZE + C_AGAIN] += 1
+    s[s[ACTIVE] + line] = k[NOW]
+    if k[INSPECTING]:
+        hour = k[NOW] // HOUR_US
+        if s[s[INSPECTED] + line] != hour:
+            s[s[INSPECTED] + line] = hour
+            k[T_INSPECTED] += 1

@@ -28,7 +28,7 @@ from vpg.gateway import junction, limiter
 from vpg.timebase import HOUR_US, SECOND_US
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scenarios.model import Payload, RetryPolicy, Vpg
     from sim.plane.compiled.build import Memory
@@ -174,7 +174,8 @@ class Standing:
     tokens: int
     used: int
     """Fixed window: requests of the running second."""
-    waiting: tuple[tuple[int, ...], ...]
+    waiting: bytes
+    """All who wait, in one order."""
 
 
 class Steady:
@@ -279,9 +280,9 @@ class Steady:
             tokens = min(full, a + int(head[at.RATE]) * (now_us - b))
         elif a == now_us // SECOND_US:
             used = b
-        ends = st.N_WORD
-        waiting = sorted(tuple(row[st.N_DUE_US : ends]) for row in self._nodes().tolist())
-        return Standing(tokens=tokens, used=used, waiting=tuple(waiting))
+        nodes = self._nodes()[:, st.N_DUE_US : st.N_WORD]
+        waiting = np.ascontiguousarray(nodes[np.lexsort(nodes.T)]).tobytes()
+        return Standing(tokens=tokens, used=used, waiting=waiting)
 
     def is_idle(self) -> bool:
         """Return whether the bucket is full and nobody waits."""
@@ -322,11 +323,15 @@ class Steady:
             self.memory.head[:] = np.where(_LAID_OUT, self.memory.head, other.memory.head)
             self.flat = other.flat
 
-    def merge_activity(self, others: list[Steady]) -> None:
-        """Know of each line the latest retry in any of the segments."""
-        active = self.flat["active"]
-        for other in others:
-            np.maximum(active, other.flat["active"], out=active)
+    def take_activity(self) -> Ints:
+        """Return when each line's last retry was since the last call (or its take-over)."""
+        found = self.flat["active"].copy()
+        self.flat["active"][:] = 0
+        return found
+
+    def know_activity(self, parts: Sequence[Ints]) -> None:
+        """Know of each line the latest of what ``parts`` of the stretch say."""
+        self.flat["active"][:] = np.maximum.reduce(parts)
 
     def forget_nodes(self) -> None:
         """Let nobody wait."""
@@ -335,6 +340,7 @@ class Steady:
         flat["wheel"][:] = -1
         count = len(flat["nodes"])
         flat["nodes"][:, st.N_NEXT] = [*range(1, count), -1]
+        flat["nodes"][:, st.N_LINE] = -1
         flat.head[st.FREE_NODE], flat.head[st.FREE_NODES] = 0, count
 
     # ---- nodes -----------------------------------------------------------------------------
@@ -346,6 +352,7 @@ class Steady:
         more = max(more, first)
         grown = {name: _longer(flat[name], more) for name in ("nodes", "order", "holders")}
         flat.replace(**grown)
+        flat["nodes"][first:, st.N_LINE] = -1
         links = flat["nodes"][first:, st.N_NEXT]
         links[:] = np.arange(first + 1, first + more + 1)
         links[-1] = flat.head[st.FREE_NODE]
@@ -354,15 +361,9 @@ class Steady:
         flat.head[st.ORDER_SIZE] = len(flat["order"])
 
     def _nodes(self) -> Ints:
-        """Return the rows of the nodes on the wheel."""
+        """Return the rows of the messages that wait."""
         nodes = self.flat["nodes"]
-        found = []
-        for first in self.flat["wheel"][:, 0][self.flat["wheel"][:, 0] >= 0].tolist():
-            node = first
-            while node >= 0:
-                found.append(node)
-                node = int(nodes[node, st.N_NEXT])
-        return nodes[found]
+        return nodes[nodes[:, st.N_LINE] >= 0]
 
     def _take_nodes(self) -> None:
         """Put the retries of the agenda on the wheel, and clear agenda and messages of them."""

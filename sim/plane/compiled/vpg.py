@@ -270,7 +270,9 @@ class CompiledVpg:
         whole = self.now_us % HOUR_US == 0 and until_us - self.now_us == HOUR_US
         if self._steady is None or not whole or not ahead.worth_it:
             return False
-        hours = (min(self.quiet_until_us, self._steady_until_us) - self.now_us) // HOUR_US
+        # What comes at a tick can come before it, and then belongs to the row that ends there.
+        until_us = min(self.quiet_until_us - 1, self._steady_until_us)
+        hours = (until_us - self.now_us) // HOUR_US
         if hours < 2 * ahead.segments:
             return False
         hours = min(hours, SEGMENT_HOURS * ahead.segments)

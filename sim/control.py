@@ -197,7 +197,7 @@ class Control:
     def _course_of(self, event: model.Event, position: int) -> Generator[simpy.Event, Any, None]:
         yield self._at(event.at_us, _BEGIN, position)
         vpg_id: str = getattr(event, "vpg_id", "")
-        kind = _WORDS[type(event)]
+        kind = EVENT_WORDS[type(event)]
         if vpg_id and not self._exists(vpg_id):
             self._note(f"{kind}_without_vpg", vpg_id, _details(event))
             return
@@ -240,7 +240,7 @@ class Control:
         )
 
 
-_WORDS: dict[type, str] = {
+EVENT_WORDS: dict[type, str] = {
     model.CarrierOutage: "carrier_outage",
     model.PowerCut: "power_cut",
     model.ForcedCut: "forced_cut",

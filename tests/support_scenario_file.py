@@ -19,6 +19,7 @@ from scenarios import model
 from scenarios.build_retry import PRESETS
 from scenarios.loader import load_scenario
 from scenarios.schema_base import plain
+from sim.control import EVENT_WORDS
 from sim.engine_check.limits import limits_table
 from tests.conftest import FAILURES
 from vpg.errors import InputError
@@ -317,25 +318,11 @@ def _source(source: model.Source, lines: int, tables: dict[str, bytes], stem: st
             return base | {"kind": "demand_curve", "points": points}
 
 
-_KINDS: dict[type[Any], str] = {
-    model.CarrierOutage: "carrier_outage",
-    model.PowerCut: "power_cut",
-    model.ForcedCut: "forced_cut",
-    model.AttachLines: "attach_lines",
-    model.Recreate: "recreate",
-    model.FeatureSwitch: "feature",
-    model.ConnectionChange: "connection",
-    model.UpstreamFault: "upstream_fault",
-    model.MirrorPeerFault: "mirror_peer_fault",
-    model.RedirectionFault: "redirection_fault",
-    model.LineChange: "line_change",
-    model.Growth: "growth",
-}
 _RENAMED = {"vpg_id": "vpg"}
 
 
 def _event(event: model.Event) -> Tree:
-    tree: Tree = {"kind": _KINDS[type(event)], "at": _instant(event.at_us)}
+    tree: Tree = {"kind": EVENT_WORDS[type(event)], "at": _instant(event.at_us)}
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
         match field.name:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from sim.plane.compiled import gateway, pending
-from sim.plane.compiled.account import account, swap_bases
+from sim.plane.compiled.account import account
 from sim.plane.compiled.jit import Ints, entrance, inner, mulhi, pointer
 from sim.plane.compiled.layout import (
     BUCKETED,
@@ -489,7 +489,7 @@ def steady(memory: Ints, steady: Ints, from_us: int, until_us: int) -> int:
     """
     k, s = pointer(memory), pointer(steady)
     answer = DONE
-    swap_bases(k)
+    gateway.swap_bases(k)
     while from_us < until_us:
         end_us = min(until_us, from_us + s[SLAB_US])
         answer = _slab(k, s, from_us, end_us)
@@ -497,5 +497,5 @@ def steady(memory: Ints, steady: Ints, from_us: int, until_us: int) -> int:
             break
         from_us = end_us
         k[NOW] = from_us
-    swap_bases(k)
+    gateway.swap_bases(k)
     return answer

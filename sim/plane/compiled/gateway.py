@@ -157,14 +157,20 @@ def end_second(k: Ints) -> None:
 
 
 @inner
-def end_minute(k: Ints) -> None:
-    """Write the running minute's row where anything happened in it."""
+def swap_bases(k: Ints) -> None:
+    """Turn the minute's bases into what it has counted; the same again turns them back."""
+    for which in range(_SUMS):
+        k[BASE0 + which] = sum_of(k, which) - k[BASE0 + which]
+
+
+@inner
+def write_minute(k: Ints) -> None:
+    """Write the minute's row where anything happened; BASE0 … hold its counts, and are 0 then."""
     row = MINUTES_AT + k[MINUTES_SIZE] * MINUTE_SIZE
     k[row] = k[MINUTE]
     for which in range(_SUMS):
-        total = sum_of(k, which)
-        k[row + (1 + which if which < 3 else 3 + which)] = total - k[BASE0 + which]
-        k[BASE0 + which] = total
+        k[row + (1 + which if which < 3 else 3 + which)] = k[BASE0 + which]
+        k[BASE0 + which] = 0
     k[row + 4] = k[MINUTE_PEAK_AT]
     k[row + 5] = k[MINUTE_PEAK]
     k[row + 8] = k[MINUTE_LINES]
@@ -173,19 +179,39 @@ def end_minute(k: Ints) -> None:
 
 
 @inner
-def turn(k: Ints, now_us: int) -> None:
-    """Move on to the UTC second of ``now_us``, closing what has ended."""
+def end_minute(k: Ints) -> None:
+    """Write the running minute's row; what it counts begins anew from the sums as they stand."""
+    swap_bases(k)
+    write_minute(k)
+    swap_bases(k)
+
+
+@inner
+def begin_second(k: Ints, now_us: int) -> bool:
+    """Close the running second, begin that of ``now_us``; return whether a minute has ended."""
     end_second(k)
     k[SECOND_ATTEMPTS] = 0
     k[SECOND_ATTACHES] = 0
     k[SECOND] = now_us - now_us % SECOND_US
     k[SECOND_END] = k[SECOND] + SECOND_US
-    if now_us >= k[MINUTE] + MINUTE_US:
+    return now_us >= k[MINUTE] + MINUTE_US
+
+
+@inner
+def begin_minute(k: Ints, now_us: int) -> None:
+    """Begin the minute of ``now_us``; the row of the one before has been written."""
+    k[MINUTE] = now_us - now_us % MINUTE_US
+    k[MINUTE_PEAK] = 0
+    k[MINUTE_PEAK_AT] = k[MINUTE]
+    k[MINUTE_LINES] = k[SESSIONS]
+
+
+@inner
+def turn(k: Ints, now_us: int) -> None:
+    """Move on to the UTC second of ``now_us``, closing what has ended."""
+    if begin_second(k, now_us):
         end_minute(k)
-        k[MINUTE] = now_us - now_us % MINUTE_US
-        k[MINUTE_PEAK] = 0
-        k[MINUTE_PEAK_AT] = k[MINUTE]
-        k[MINUTE_LINES] = k[SESSIONS]
+        begin_minute(k, now_us)
 
 
 @inner

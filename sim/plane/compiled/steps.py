@@ -13,7 +13,6 @@ from sim.plane.compiled.layout import (
     ACCEPTED,
     ATTACHED,
     ATTACHING,
-    BEGIN_ATTACH,
     CUT_BYTES,
     DECIDE,
     DECISION_EXPIRES,
@@ -281,8 +280,6 @@ def _step(k: Ints, what: int, a: int, b: int) -> None:
         _release(k, a)
     elif what == TRY_ATTACH:
         sessions.try_attach(k, a)
-    elif what == BEGIN_ATTACH:
-        sessions.start_attach(k, a, b)
     elif what == SUBMIT_PARKED:
         _submit_parked(k, a)
     elif what == PARKED_REST:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from scenarios import model
-from sim.ledger import VpgLedger
 from sim.plane.alarm import Alarm, Clock
+from vpg.rating.ledger import BillingState, VpgLedger
 from vpg.results import ControlNote
 from vpg.timebase import HOUR_US, hour_start
 
@@ -169,7 +169,7 @@ class Control:
         yield self._at(vpg.created_at_us, _CREATE, position)
         now_us = self._now_us
         limits = self._catalogue.limits(vpg.type, vpg.size, now_us)
-        self._ledgers[vpg.id] = VpgLedger(vpg=vpg, now_us=now_us)
+        self._ledgers[vpg.id] = _ledger(vpg, now_us)
         self._plane.create_vpg(vpg, limits)
         self._note("vpg_created", vpg.id, {"type": vpg.type, "size": vpg.size})
         if vpg.deleted_at_us is None:
@@ -255,6 +255,21 @@ EVENT_WORDS: dict[type, str] = {
     model.Growth: "growth",
 }
 """The scenario file's own word for each kind of event."""
+
+
+def _ledger(vpg: model.Vpg, now_us: int) -> VpgLedger:
+    state = BillingState(
+        type=vpg.type,
+        size=vpg.size,
+        peering=vpg.peering,
+        vif=vpg.vif,
+        vpn=vpg.vpn,
+        mirroring=vpg.mirroring,
+        redirection=vpg.redirection,
+        inspection=vpg.inspection,
+        fixed_ip_sets=vpg.fixed_ip_sets,
+    )
+    return VpgLedger(vpg_id=vpg.id, state=state, now_us=now_us, contract_fee=vpg.contract_fee)
 
 
 def _change_fee(old_type: str, new_type: str) -> str:

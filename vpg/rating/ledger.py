@@ -1,11 +1,13 @@
 """What the hourly table says about a VPG itself: its type, connections, features, one-off fees.
 
 Owns: the billing state of each row (peaks within the row) and when rows begin and end. Does not
-own: flows (the data plane) or prices (``vpg.rating``). Times: ``SimUs``; rows begin at clock hours.
+own: flows (a data plane, or the service's store) or prices (``vpg.catalogue``). Times: ``SimUs``;
+rows begin at clock hours. The simulator's control plane and the live service keep the same one.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vpg.errors import ensure
@@ -17,31 +19,47 @@ from vpg.timebase import HOUR_US, hour_start
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scenarios.model import Vpg
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillingState:
+    """What a VPG is and has, as far as its bill depends on it."""
+
+    type: str
+    size: str
+    """Empty where the type has no sizes."""
+    peering: int = 0
+    vif: int = 0
+    vpn: int = 0
+    mirroring: bool = False
+    redirection: bool = False
+    inspection: bool = False
+    fixed_ip_sets: int = 0
 
 
 class VpgLedger:
     """The billing state of one VPG while it exists, row by row."""
 
-    def __init__(self, *, vpg: Vpg, now_us: int) -> None:
-        """Open the first row at ``now_us``."""
-        self.vpg_id = vpg.id
-        self.type: str = vpg.type
-        self.size: str = vpg.size
+    def __init__(
+        self, *, vpg_id: str, state: BillingState, now_us: int, contract_fee: bool
+    ) -> None:
+        """Open the first row at ``now_us``, with the one-off contract fee if it is owed."""
+        self.vpg_id = vpg_id
+        self.type: str = state.type
+        self.size: str = state.size
         self.config_seq = 0
         self.open = True
         self.ending = False
-        self._connections = {"peering": vpg.peering, "vif": vpg.vif, "vpn": vpg.vpn}
+        self._connections = {"peering": state.peering, "vif": state.vif, "vpn": state.vpn}
         self._features = {
-            "mirroring": int(vpg.mirroring),
-            "redirection": int(vpg.redirection),
-            "inspection": int(vpg.inspection),
-            "fixed_ip": vpg.fixed_ip_sets,
+            "mirroring": int(state.mirroring),
+            "redirection": int(state.redirection),
+            "inspection": int(state.inspection),
+            "fixed_ip": state.fixed_ip_sets,
         }
         self._one_off: list[str] = []
         self._begin_row(now_us)
-        if vpg.contract_fee:
-            self.owe(f"contract_fee_{vpg.type.lower()}")
+        if contract_fee:
+            self.owe(f"contract_fee_{state.type.lower()}")
 
     def _begin_row(self, now_us: int) -> None:
         self._row_began_us = now_us

@@ -149,7 +149,7 @@ class JunctionSender:
         """Open the socket; must be called on the loop."""
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._socket.setblocking(False)  # noqa: FBT003 - its only argument
 
     def stop(self) -> None:
         """Close the socket; what still waits is dropped."""

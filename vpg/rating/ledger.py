@@ -36,6 +36,17 @@ class BillingState:
     fixed_ip_sets: int = 0
 
 
+def change_fee(old_type: str, new_type: str) -> str:
+    """Return the bill item of a change of type or size (A-13); a D that stays D pays less.
+
+    >>> change_fee("D", "D"), change_fee("C", "D")
+    ('change_fee_d', 'contract_fee_d')
+    """
+    if old_type == new_type == "D":
+        return "change_fee_d"
+    return f"contract_fee_{new_type.lower()}"
+
+
 class VpgLedger:
     """The billing state of one VPG while it exists, row by row."""
 
@@ -70,6 +81,14 @@ class VpgLedger:
     def owe(self, item: str) -> None:
         """Note a one-off fee (a bill item) that falls due in this row."""
         self._one_off.append(item)
+
+    def connections(self, kind: str) -> int:
+        """Return how many Peering, VIF or VPN connections there are now."""
+        return self._connections[kind]
+
+    def feature(self, name: str) -> int:
+        """Return a Junction function's state, or the number of fixed IP sets."""
+        return self._features[name]
 
     def change_connections(self, now_us: int, kind: str, change: int) -> None:
         """Add or remove Peering, VIF or VPN connections."""

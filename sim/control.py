@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scenarios import model
 from sim.plane.alarm import Alarm, Clock
-from vpg.rating.ledger import BillingState, VpgLedger
+from vpg.rating.ledger import BillingState, VpgLedger, change_fee
 from vpg.results import ControlNote
 from vpg.timebase import HOUR_US, hour_start
 
@@ -228,7 +228,7 @@ class Control:
         if not ledger.is_fresh(self._now_us):
             self._close_row(event.vpg_id, self._now_us)
         if anew:
-            ledger.owe(_change_fee(ledger.type, event.type))
+            ledger.owe(change_fee(ledger.type, event.type))
         ledger.reconfigure(event.type, event.size)
         self._plane.resize_vpg(event.vpg_id, limits, cut_sessions=anew)
 
@@ -270,13 +270,6 @@ def _ledger(vpg: model.Vpg, now_us: int) -> VpgLedger:
         fixed_ip_sets=vpg.fixed_ip_sets,
     )
     return VpgLedger(vpg_id=vpg.id, state=state, now_us=now_us, contract_fee=vpg.contract_fee)
-
-
-def _change_fee(old_type: str, new_type: str) -> str:
-    """Return the bill item of a change of type or size (A-13); a D that stays D pays less."""
-    if old_type == new_type == "D":
-        return "change_fee_d"
-    return f"contract_fee_{new_type.lower()}"
 
 
 def _details(event: model.Event) -> dict[str, str]:

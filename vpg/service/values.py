@@ -90,6 +90,8 @@ class LineEntry:
     status: LineStatus = "active"
     address: str = ""
     """Source address by which its traffic is known, ``127.a.b.c``; empty: by name only."""
+    keeps_alive: bool = False
+    """Its device keeps its session alive and ends it itself: the idle timeout is for ghosts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from vpg.service.http.auth import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from vpg.catalogue.model import Catalogue
     from vpg.service.check import Checker
     from vpg.service.gateway.gateway import Gateway
     from vpg.service.http.bounds import Traffic
+    from vpg.service.junction_sender import JunctionSender
     from vpg.service.log import Log
+    from vpg.service.outbox import Outbox
     from vpg.service.ports import Clock, Counter
     from vpg.service.store.base import Store
     from vpg.service.upstream_link import UpstreamLink
@@ -32,6 +34,7 @@ class Parts:
 
     gateway: Gateway
     counter: Counter
+    outbox: Outbox
     checker: Checker
     store: Store
     clock: Clock
@@ -44,8 +47,8 @@ class Parts:
     upstreams: Mapping[str, UpstreamLink]
     """By VPG."""
     tokens: Tokens = field(default_factory=Tokens)
-    mirror: Callable[..., None] | None = None
-    """Sends copies to Junction's peers; None: nobody mirrors."""
+    junction: JunctionSender | None = None
+    """None: nothing is copied."""
     unified_services: tuple[str, ...] = UNIFIED_SERVICES
     """Where the Unified Endpoint delivers to."""
     entries: dict[int, str] = field(default_factory=dict)

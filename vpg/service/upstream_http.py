@@ -54,13 +54,12 @@ class HttpUpstream:
         if client is not None:
             await client.aclose()
 
-    async def send(
+    async def send(  # noqa: PLR0917 - one exchange, in the order of its parts
         self,
         line: Line,
         service: str,
         target: str,
         body: bytes,
-        *,
         headers: Headers = (),
         timeout_s: float = 30.0,
         method: str = "POST",

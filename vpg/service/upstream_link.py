@@ -61,13 +61,12 @@ class UpstreamLink(Protocol):
     async def stop(self) -> None:
         """End; what is under way fails."""
 
-    async def send(
+    async def send(  # noqa: PLR0917 - one exchange, in the order of its parts
         self,
         line: Line,
         service: str,
         target: str,
         body: bytes,
-        *,
         headers: Headers = (),
         timeout_s: float = 30.0,
         method: str = "POST",
@@ -87,13 +86,12 @@ class NoUpstream:
     async def stop(self) -> None:
         """End."""
 
-    async def send(
+    async def send(  # noqa: PLR0917 - one exchange, in the order of its parts
         self,
         line: Line,
         service: str,
         target: str,
         body: bytes,
-        *,
         headers: Headers = (),
         timeout_s: float = 30.0,
         method: str = "POST",

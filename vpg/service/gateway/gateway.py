@@ -13,7 +13,7 @@ from vpg.catalogue.items import vpg_kinds
 from vpg.errors import InputError, Problem, ensure
 from vpg.gateway import connections
 from vpg.service.gateway.answers import AttachAnswer, Verdict
-from vpg.service.gateway.lines import Line
+from vpg.service.gateway.lines import NOBODY, Line
 from vpg.service.gateway.vpg import LiveVpg
 from vpg.service.keys import Keys
 
@@ -152,19 +152,14 @@ class Gateway:
 
     def _taken(self, entries: list[LineEntry]) -> list[Problem]:
         problems = []
-        names = set(self._lines) | set(self._by_imsi) if len(entries) > 1 else None
-        addresses = set(self._by_address)
+        seen: set[str] = set()
         for place, entry in enumerate(entries):
-            known = names if names is not None else {n for n in _names(entry) if self.line_named(n)}
-            for name in _names(entry):
-                if name in known:
+            names = [entry.sim_id, entry.imsi, *filter(None, [entry.address])]
+            for name in names:
+                if name in seen or self.line_named(name) or self.line_at(name):
                     values = {"name": name}
                     problems.append(Problem(code="VPG1821", path=f"lines[{place}]", values=values))
-                known.add(name)
-            if entry.address and entry.address in addresses:
-                values = {"name": entry.address}
-                problems.append(Problem(code="VPG1821", path=f"lines[{place}]", values=values))
-            addresses.add(entry.address)
+            seen.update(names)
         return problems
 
     # ---- sessions and requests -----------------------------------------------------------------
@@ -279,6 +274,12 @@ class Gateway:
         self._follow_catalogue(now_us)
         for vpg in self._vpgs.values():
             vpg.tick(now_us, place)
+
+    def flush(self, now_us: int) -> None:
+        """Tell what the running seconds have counted so far: the gateway's life ends."""
+        self.tick(now_us, NOBODY)
+        for vpg in self.vpgs:
+            vpg.seconds.flush(now_us)
 
     def _follow_catalogue(self, now_us: int) -> None:
         """Give VPGs the limits of the day; sessions stay."""
@@ -406,7 +407,3 @@ class Gateway:
         if self._catalogue.allows(vpg_type, feature):
             return []
         return [Problem(code="VPG1824", path=feature, values={"type": vpg_type, "what": feature})]
-
-
-def _names(entry: LineEntry) -> tuple[str, str]:
-    return entry.sim_id, entry.imsi

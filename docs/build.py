@@ -36,6 +36,7 @@ _PARTS = {
     "15": "Reports",
     "16": "Scenarios: what a run cannot use",
     "17": "Bills and invoices",
+    "18": "Live service",
 }
 _MADE = "<!-- Made by `make docs`; change the code, not this page. -->"
 

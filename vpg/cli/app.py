@@ -17,6 +17,7 @@ from vpg.cli.commands import (
     new,
     reference,
     run,
+    serve,
     show,
     sweep,
     validate,
@@ -39,6 +40,7 @@ _EXAMPLES = (
     "vpg new smart-meters --out mine.yaml   copy one to start from",
     "vpg validate mine.yaml                 every mistake at once",
     "vpg run mine.yaml --lang ja            simulate, bill, charts, summary",
+    "vpg serve --scenario smart-meters      the same VPGs live, counted and billed",
     "vpg catalogue --type C                 the limits and prices used",
 )
 
@@ -69,6 +71,7 @@ def application(lang: Lang = "en") -> Any:  # noqa: ANN401 - typer's own group
     registers: tuple[Callable[[typer.Typer], None], ...] = (
         run.register,
         sweep.register,
+        serve.register,
         validate.register,
         validate_engine.register,
         warm.register,

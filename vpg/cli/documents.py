@@ -218,6 +218,32 @@ class WarmDocument(Document, frozen=True, kw_only=True):
     folder: str
 
 
+class AddressPart(Document, frozen=True, kw_only=True):
+    """One bound port of ``vpg serve``."""
+
+    name: str
+    """``api``, ``beam``, ``funnel``, ``funk``, ``unified`` or ``mqtt``."""
+    host: str
+    port: int
+    url: str
+
+
+class ServeDocument(Document, frozen=True, kw_only=True):
+    """``vpg serve``, once it answers: where, and on what clock."""
+
+    schema_version: Literal["vpgsim-serve-v1"] = "vpgsim-serve-v1"
+    scenario: str
+    pid: int
+    store: str
+    """Path, or host and name of a database: without user and password."""
+    now_us: int
+    """Service time, µs since the epoch."""
+    time_scale: int
+    vpgs: list[str]
+    lines: int
+    addresses: list[AddressPart]
+
+
 def problem_part(problem: Problem) -> ProblemPart:
     """Return ``problem`` for a document."""
     return ProblemPart(

@@ -131,6 +131,7 @@ def lines(scenario: Scenario) -> Iterator[LineEntry]:
                 group_id=fleet.name,
                 status=fleet.status,
                 address=address(number),
+                keeps_alive=fleet.session.duration != "idle",
             )
             number += 1
 

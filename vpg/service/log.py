@@ -4,19 +4,26 @@ Owns: the form of a line and what may stand in it. Does not own: when something 
 has a line of its own; no secret is ever a field. Times: ``at`` is this machine's UTC, the service's
 own (which may run faster) is a field where it matters.
 
+What libraries say through ``logging`` comes out in the same form, warnings and above.
+
 A stream that takes no more (disk full, reader gone) loses lines, never the service.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
-from contextlib import suppress
-from typing import IO, Final, Literal
+import traceback
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from vpg.service.clock import wall_us
 from vpg.timebase import iso_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
@@ -57,6 +64,37 @@ class Log:
         with suppress(OSError, ValueError):
             stream.write(f"{line(level, event, fields, at_us=wall_us())}\n")
             stream.flush()
+
+
+class Bridge(logging.Handler):
+    """Hands to a ``Log`` what is told through Python's own ``logging``."""
+
+    def __init__(self, log: Log) -> None:
+        """Hand on warnings and above."""
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one record; of a failure, its kind and where it came from."""
+        fields: dict[str, object] = {"logger": record.name, "text": record.getMessage()}
+        if record.exc_info and record.exc_info[1] is not None:
+            failure = record.exc_info[1]
+            fields["failure"] = "".join(traceback.format_exception_only(failure)).strip()
+            frames = traceback.extract_tb(failure.__traceback__)
+            fields["where"] = " < ".join(f"{one.name}:{one.lineno}" for one in frames[:-6:-1])
+        tell = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        tell("library", **fields)
+
+
+@contextmanager
+def bridged(log: Log) -> Iterator[None]:
+    """Let ``log`` tell, for a while, what the process says through Python's own ``logging``."""
+    root, handler = logging.getLogger(), Bridge(log)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def line(level: Level, event: str, fields: dict[str, object], *, at_us: int) -> str:

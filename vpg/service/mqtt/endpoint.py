@@ -36,6 +36,7 @@ from vpg.service.upstream_mqtt import MqttUpstream
 from vpg.timebase import SECOND_US
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Coroutine, Sequence
 
     from vpg.service.exchange import Outcome
@@ -86,15 +87,12 @@ class Endpoint:
         parts: Parts,
         *,
         above_rate: AboveMqttRate = "ignore",
-        entry: tuple[str, int] = ("127.0.0.1", 1883),
     ) -> None:
-        """Serve ``parts``; ``entry`` is where it listens, for the copies of packets.
-
-        ``above_rate``: what a refused QoS 1 publish does to its connection.
-        """
+        """Serve ``parts``; ``above_rate``: what a refused QoS 1 publish does to its connection."""
         self._parts = parts
         self._above_rate = above_rate
-        self._entry = entry
+        self._entry = ("", 0)
+        """Where it listens, for the copies of packets."""
         self.bounds: Bounds = parts.bounds
         self.clock: Clock = parts.clock
         self.stats = Stats()
@@ -103,22 +101,23 @@ class Endpoint:
         self._hubs: dict[str, Hub] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: asyncio.Server | None = None
         tick_s = max(TICK_S_MIN, min(TICK_S_MAX, parts.clock.wall_s(SECOND_US)))
         self._wheel: Wheel[Connection] = Wheel(tick_s, self._look)
 
     # ---- life ----------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begin; must be called on the loop, before any connection."""
+    async def start(self, sock: socket.socket) -> None:
+        """Listen on ``sock``, which is bound already."""
         self._loop = asyncio.get_running_loop()
+        self._entry = sock.getsockname()[:2]
         self._wheel.start()
-
-    def protocol(self) -> Connection:
-        """Return the protocol of one more connection (for ``loop.create_server``)."""
-        return Connection(self)
+        self._server = await self._loop.create_server(lambda: Connection(self), sock=sock)
 
     async def stop(self) -> None:
         """Close every connection, without wills, once what is under way is counted."""
+        if self._server is not None:
+            self._server.close()
         for connection in list(self._connections):
             connection.read_no_more()
         if self._tasks:

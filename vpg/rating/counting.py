@@ -14,8 +14,9 @@ events.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from operator import add
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -49,16 +50,31 @@ if TYPE_CHECKING:
     """(config_seq, arrival period) of a fact."""
     PlaceOf = Callable[[int, int, int], Place]
     """(vpg_no, at_us, arrived_us) → its place."""
-    WholeHour = Callable[[int, int], int | None]
-    """(vpg_no, hour_us) → the config_seq of the whole hour; None where it changes within."""
+    WholeHour = Callable[[int, int], bool]
+    """(vpg_no, hour_us) → whether the config_seq is the same for all of the hour."""
 
-Fact = tuple[int, int, int, int, str, int, int, int, int, int, int | None, str | None]
-"""arrived_us, kind, vpg_no, at_us, subject, requests, first, second, flagged, per_s, delay_us, more.
+Fact = tuple[int, str, int, int, int, int, str, int, int, int, int, int, int | None, str | None]
+"""source_no, id, arrived_us, kind, vpg_no, at_us, subject, requests, first, second, flagged, per_s,
+delay_us, more: one row of the store's table of events.
 
 ``first`` and ``second`` are the kind's own figures: bytes up and down of a request, sessions and
 ghosts of a session's event, bytes and packets of mirroring. ``per_s`` is the peak of the second:
 limited attempts, or attach attempts. ``more`` is JSON: a config, or inspected lines.
 """
+_ARRIVED: Final = 2
+_KIND: Final = 3
+_VPG: Final = 4
+_AT: Final = 5
+_SUBJECT: Final = 6
+_REQUESTS: Final = 7
+_FIRST: Final = 8
+_SECOND: Final = 9
+_FLAGS: Final = 10
+_PER_S: Final = 11
+_DELAY: Final = 12
+_MORE: Final = 13
+CONTENT: Final = _KIND
+"""What an event says begins here in its fact; before it: its name, and when it came."""
 
 KINDS: Final[tuple[tuple[str, str, str], ...]] = (
     *((REQUEST, service, outcome) for service in SERVICES for outcome in REQUEST_OUTCOMES),
@@ -103,7 +119,7 @@ PEAKS: Final = ("rate_peak_per_s", "attach_peak_per_s", "lines_peak", "ghosts_pe
 
 GROUP_MAX: Final = 1_000_000
 NUMPY_FROM: Final = 200
-"""Groups of so many plain requests are counted in NumPy."""
+"""From so many facts on NumPy is faster."""
 
 _NUMBER = {name: number for number, name in enumerate(SUMS)}
 _KIND_OF = {kind: number for number, kind in enumerate(KINDS)}
@@ -123,6 +139,8 @@ _REFUSED_KINDS = (_KIND_OF[REFUSED, "", "line_cap"], _KIND_OF[REFUSED, "", "othe
 _BYTES_UP, _BYTES_DOWN = _NUMBER["bytes_up"], _NUMBER["bytes_down"]
 _FLAGGED = _NUMBER["requests_flagged"]
 _GHOSTS = _NUMBER["ghosts"]
+_SESSIONS_FLAGGED = _NUMBER["sessions_flagged"]
+_BYTES_MIRRORED, _MIRROR_DROPPED = _NUMBER["bytes_mirrored"], _NUMBER["mirror_dropped"]
 _OTHER_COLUMN = {
     CREATED_KIND: _NUMBER["sessions_created"],
     **dict.fromkeys(DELETED_KINDS, _NUMBER["sessions_deleted"]),
@@ -146,18 +164,66 @@ _config = msgspec.json.Decoder(Config)
 _lines = msgspec.json.Decoder(tuple[str, ...])
 
 
+Row = tuple[int, int, int, int]
+"""vpg_no, hour_us, config_seq, arrival period."""
+Amount = tuple[int, int, int, int, int, int]
+"""A row, a number (in ``SUMS``, in ``PEAKS``, or a bucket), and how much of it."""
+
+
 @dataclass(slots=True)
 class Deltas:
-    """What a group adds; keys begin (vpg_no, hour_us, config_seq, arrival period)."""
+    """What a group adds, each list in order of its keys."""
 
-    sums: dict[tuple[int, int, int, int, int], int] = field(default_factory=dict)
-    """… and the number in ``SUMS`` → what is added (``ghosts`` may go down)."""
-    peaks: dict[tuple[int, int, int, int, int], int] = field(default_factory=dict)
-    """… and the number in ``PEAKS`` → the largest."""
-    delays: dict[tuple[int, int, int, int, int], int] = field(default_factory=dict)
-    """… and the histogram's bucket → count."""
-    inspected: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
-    """(vpg_no, hour_us, arrival period, line) → the lowest config_seq that saw it."""
+    sums: list[Amount]
+    """To be added (``ghosts`` may go down)."""
+    peaks: list[Amount]
+    """To be the maximum with."""
+    delays: list[Amount]
+    """To be added to the histograms."""
+    inspected: list[tuple[int, int, int, str, int]]
+    """vpg_no, hour_us, arrival period, line, the lowest config_seq that saw it."""
+
+
+class _Sheet:
+    """What a group adds, while it is counted."""
+
+    __slots__ = ("delays", "inspected", "peaks", "sums")
+
+    def __init__(self) -> None:
+        self.sums: dict[Row, list[int]] = {}
+        self.peaks: dict[Row, list[int]] = {}
+        self.delays: dict[Row, dict[int, int]] = {}
+        self.inspected: dict[tuple[int, int, int, str], int] = {}
+
+    def sums_of(self, row: Row) -> list[int]:
+        found = self.sums.get(row)
+        if found is None:
+            found = self.sums[row] = [0] * len(SUMS)
+            self.peaks[row] = [0] * len(PEAKS)
+            self.delays[row] = {}
+        return found
+
+    def deltas(self) -> Deltas:
+        return Deltas(_amounts(self.sums), _amounts(self.peaks), self._delays(), self._inspected())
+
+    def _delays(self) -> list[Amount]:
+        return [
+            (*row, bucket, self.delays[row][bucket])
+            for row in sorted(self.delays)
+            for bucket in sorted(self.delays[row])
+        ]
+
+    def _inspected(self) -> list[tuple[int, int, int, str, int]]:
+        return [(*key, self.inspected[key]) for key in sorted(self.inspected)]
+
+
+def _amounts(found: dict[Row, list[int]]) -> list[Amount]:
+    return [
+        (*row, number, amount)
+        for row in sorted(found)
+        for number, amount in enumerate(found[row])
+        if amount
+    ]
 
 
 def at_us_of(moment: dt.datetime) -> int:
@@ -166,17 +232,18 @@ def at_us_of(moment: dt.datetime) -> int:
     return since.days * _DAY_US + since.seconds * _SECOND_US + since.microseconds
 
 
-def fact_of(one: UsageEvent, vpg_no: int, arrived_us: int) -> Fact:
+def fact_of(one: UsageEvent, source_no: int, vpg_no: int, arrived_us: int) -> Fact:
     """Return what ``one`` (free of contradiction) counts as."""
     data = one.data
     since = one.time - _EPOCH
-    at_us = since.days * _DAY_US + since.seconds * _SECOND_US + since.microseconds
     if one.type == REQUEST:
         return (
+            source_no,
+            one.id,
             arrived_us,
             _REQUEST_KIND[data.service, data.outcome],
             vpg_no,
-            at_us,
+            since.days * _DAY_US + since.seconds * _SECOND_US + since.microseconds,
             one.subject,
             data.requests,
             data.bytesUp,
@@ -184,7 +251,7 @@ def fact_of(one: UsageEvent, vpg_no: int, arrived_us: int) -> Fact:
             data.flagged,
             data.ratePerS,
             data.delayUs,
-            None if not data.inspected else _more.encode(data.inspected).decode(),
+            _more.encode(data.inspected).decode() if data.inspected else None,
         )
     first, second = data.sessions, data.ghosts
     more = None
@@ -193,10 +260,12 @@ def fact_of(one: UsageEvent, vpg_no: int, arrived_us: int) -> Fact:
     elif one.type == CONFIG:
         more = _more.encode(data.config).decode()
     return (
+        source_no,
+        one.id,
         arrived_us,
         _KIND_OF[one.type, "", "ghost" if data.ghost else data.outcome],
         vpg_no,
-        at_us,
+        since.days * _DAY_US + since.seconds * _SECOND_US + since.microseconds,
         one.subject,
         data.requests,
         first,
@@ -208,39 +277,38 @@ def fact_of(one: UsageEvent, vpg_no: int, arrived_us: int) -> Fact:
     )
 
 
-def event_of(
-    fact: Fact, *, source: str, event_id: str, vpg_id: str, operator_id: str
-) -> UsageEvent:
+def event_of(fact: Fact, *, source: str, vpg_id: str, operator_id: str) -> UsageEvent:
     """Return the event that ``fact`` was made of."""
-    _, number, _, at_us, subject, requests, first, second, flagged, per_s, delay_us, more = fact
-    kind, service, outcome = KINDS[number]
-    figures: dict[str, object] = {"requests": requests, "flagged": flagged}
+    kind, service, outcome = KINDS[fact[_KIND]]
+    more = fact[_MORE]
+    figures: dict[str, object] = {"requests": fact[_REQUESTS], "flagged": fact[_FLAGS]}
     if kind == REQUEST:
-        figures |= {"bytesUp": first, "bytesDown": second, "ratePerS": per_s, "delayUs": delay_us}
-        figures["inspected"] = () if more is None else _lines.decode(more)
+        figures |= {"bytesUp": fact[_FIRST], "bytesDown": fact[_SECOND], "ratePerS": fact[_PER_S]}
+        figures |= {"delayUs": fact[_DELAY], "inspected": _lines.decode(more) if more else ()}
     elif kind == MIRROR:
-        figures |= {"bytesMirrored": first, "mirrorDropped": second}
+        figures |= {"bytesMirrored": fact[_FIRST], "mirrorDropped": fact[_SECOND]}
     elif kind == CONFIG:
-        figures["config"] = None if more is None else _config.decode(more)
+        figures["config"] = config_in(fact)
     else:
-        figures |= {"sessions": first, "ghosts": second, "attachPerS": per_s}
+        figures |= {"sessions": fact[_FIRST], "ghosts": fact[_SECOND], "attachPerS": fact[_PER_S]}
     if outcome == "ghost":
         figures["ghost"], outcome = True, ""
     names = {"operatorId": operator_id, "vpgId": vpg_id, "service": service, "outcome": outcome}
     return UsageEvent(
         type=kind,  # type: ignore[arg-type]  # KINDS holds the closed list
         source=source,
-        id=event_id,
-        time=_EPOCH + dt.timedelta(microseconds=at_us),
-        subject=subject,
-        data=Data(**names, **figures),  # type: ignore[arg-type]
+        id=fact[1],
+        time=_EPOCH + dt.timedelta(microseconds=fact[_AT]),
+        subject=fact[_SUBJECT],
+        data=Data(**names, **figures),  # type: ignore[arg-type]  # of the closed lists as well
     )
 
 
 def config_in(fact: Fact) -> Config:
     """Return the config that a fact of ``CONFIG_KIND`` holds."""
-    ensure(fact[-1] is not None, "a config's fact holds it")
-    return _config.decode(fact[-1] or "")
+    more = fact[_MORE]
+    ensure(more is not None, "a config's fact holds it")
+    return _config.decode(more or "")
 
 
 def count(facts: Sequence[Fact], place_of: PlaceOf, whole_hour: WholeHour) -> Deltas:
@@ -248,86 +316,104 @@ def count(facts: Sequence[Fact], place_of: PlaceOf, whole_hour: WholeHour) -> De
     ensure(len(facts) <= GROUP_MAX, "a group stays within what 64 bits can sum")
     if len(facts) >= NUMPY_FROM:
         return count_columns(facts, place_of, whole_hour)
-    return count_one_by_one(facts, place_of)
+    return count_one_by_one(facts, place_of, whole_hour)
 
 
-def count_one_by_one(facts: Sequence[Fact], place_of: PlaceOf) -> Deltas:
+def count_one_by_one(facts: Sequence[Fact], place_of: PlaceOf, whole_hour: WholeHour) -> Deltas:
     """Return what ``facts`` add, in plain Python."""
-    deltas = Deltas()
-    sums, delays = deltas.sums, deltas.delays
+    sheet = _Sheet()
+    _count_each(sheet, facts, place_of, whole_hour)
+    return sheet.deltas()
+
+
+def _count_each(
+    sheet: _Sheet, facts: Sequence[Fact], place_of: PlaceOf, whole_hour: WholeHour
+) -> None:
+    last: tuple[int, int, int] = (-1, -1, -1)
+    row: Row = (0, 0, 0, 0)
+    sums: list[int] = []
+    delays: dict[int, int] = {}
     for fact in facts:
-        arrived_us, kind, vpg_no, at_us, _, requests, up, down, flagged, per_s, delay_us, more = (
-            fact
-        )
+        (
+            _,
+            _,
+            arrived_us,
+            kind,
+            vpg_no,
+            at_us,
+            _,
+            requests,
+            first,
+            second,
+            flagged,
+            per_s,
+            delay_us,
+            more,
+        ) = fact
         hour_us = at_us - at_us % HOUR_US
-        seq, late = place_of(vpg_no, at_us, arrived_us)
+        place = (vpg_no, hour_us, arrived_us)
+        if place != last:
+            row = (vpg_no, hour_us, *place_of(vpg_no, at_us, arrived_us))
+            sums = sheet.sums_of(row)
+            delays = sheet.delays[row]
+            # Where the hour changes within, every event asks for itself.
+            last = place if whole_hour(vpg_no, hour_us) else (-1, -1, -1)
         if kind >= REQUEST_KINDS:
-            _count_other(deltas, fact, (vpg_no, hour_us, seq, late))
+            _count_other(sheet, fact, row)
             continue
-        if requests:
-            key = (vpg_no, hour_us, seq, late, kind)
-            sums[key] = sums.get(key, 0) + requests
-        if up:
-            key = (vpg_no, hour_us, seq, late, _BYTES_UP)
-            sums[key] = sums.get(key, 0) + up
-        if down:
-            key = (vpg_no, hour_us, seq, late, _BYTES_DOWN)
-            sums[key] = sums.get(key, 0) + down
+        sums[kind] += requests
+        sums[_BYTES_UP] += first
+        sums[_BYTES_DOWN] += second
         if delay_us is not None:
-            key = (vpg_no, hour_us, seq, late, bucket_of(delay_us))
-            delays[key] = delays.get(key, 0) + 1
+            bucket = bucket_of(delay_us)
+            delays[bucket] = delays.get(bucket, 0) + 1
         if flagged or per_s or more:
-            _count_rest(deltas, fact, (vpg_no, hour_us, seq, late))
-    return deltas
+            _count_rest(sheet, fact, row)
 
 
-def _count_rest(deltas: Deltas, fact: Fact, row: tuple[int, int, int, int]) -> None:
+def _count_rest(sheet: _Sheet, fact: Fact, row: Row) -> None:
     """Add what few requests have: flags, peaks of the second, inspected lines."""
-    _, _, _, _, _, _, _, _, flagged, per_s, _, more = fact
-    if flagged:
-        _add(deltas.sums, (*row, _FLAGGED), flagged)
-    if per_s:
-        _top(deltas.peaks, (*row, _RATE_PEAK), per_s)
+    sheet.sums[row][_FLAGGED] += fact[_FLAGS]
+    _top(sheet.peaks[row], _RATE_PEAK, fact[_PER_S])
+    more = fact[_MORE]
     if more is not None:
         vpg_no, hour_us, seq, late = row
         for line in _lines.decode(more):
             key = (vpg_no, hour_us, late, line)
-            deltas.inspected[key] = min(seq, deltas.inspected.get(key, seq))
+            sheet.inspected[key] = min(seq, sheet.inspected.get(key, seq))
 
 
-def _count_other(deltas: Deltas, fact: Fact, row: tuple[int, int, int, int]) -> None:
-    _, kind, _, _, _, requests, first, second, flagged, per_s, _, _ = fact
+def _count_other(sheet: _Sheet, fact: Fact, row: Row) -> None:
+    """Add what is no request."""
+    kind, sums, peaks = fact[_KIND], sheet.sums[row], sheet.peaks[row]
     column = _OTHER_COLUMN.get(kind)
-    if column is not None and requests:
-        _add(deltas.sums, (*row, column), requests)
+    if column is not None:
+        sums[column] += fact[_REQUESTS]
     if kind == CREATED_KIND:
-        _top(deltas.peaks, (*row, _LINES_PEAK), first)
-        if flagged:
-            _add(deltas.sums, (*row, _NUMBER["sessions_flagged"]), flagged)
+        sums[_SESSIONS_FLAGGED] += fact[_FLAGS]
+        _top(peaks, _LINES_PEAK, fact[_FIRST])
     elif kind == GHOST_KIND:
-        _add(deltas.sums, (*row, _GHOSTS), 1)
-        _top(deltas.peaks, (*row, _GHOSTS_PEAK), second)
+        sums[_GHOSTS] += 1
+        _top(peaks, _GHOSTS_PEAK, fact[_SECOND])
     elif kind == DELETED_KINDS[1]:
-        _add(deltas.sums, (*row, _GHOSTS), -1)
+        sums[_GHOSTS] -= 1
     elif kind == _MIRROR_KIND:
-        _add(deltas.sums, (*row, _NUMBER["bytes_mirrored"]), first)
-        _add(deltas.sums, (*row, _NUMBER["mirror_dropped"]), second)
-    if per_s:
-        _top(deltas.peaks, (*row, _ATTACH_PEAK), per_s)
+        sums[_BYTES_MIRRORED] += fact[_FIRST]
+        sums[_MIRROR_DROPPED] += fact[_SECOND]
+    _top(peaks, _ATTACH_PEAK, fact[_PER_S])
 
 
-def _add(sums: dict[tuple[int, int, int, int, int], int], key: tuple[int, ...], more: int) -> None:
-    sums[key] = sums.get(key, 0) + more  # type: ignore[index]  # the caller's five
+def _top(peaks: list[int], number: int, to: int) -> None:
+    peaks[number] = max(peaks[number], to)
 
 
-def _top(peaks: dict[tuple[int, int, int, int, int], int], key: tuple[int, ...], to: int) -> None:
-    peaks[key] = max(to, peaks.get(key, 0))  # type: ignore[index]  # the caller's five
-
-
-# ---- whole columns ---------------------------------------------------------------------------------
+# ---- whole columns -------------------------------------------------------------------------------
 
 _POWERS = np.array([1 << bit for bit in range(EXACT_BITS, 63)], dtype=np.int64)
 _HALF = 1 << (EXACT_BITS - 1)
+_HOUR_BITS = 22
+"""Clock hours since 1970 fit until the year 2448."""
+_BUCKET_BITS = 13
 
 
 def buckets_of(delays_us: Ints) -> Ints:
@@ -338,60 +424,71 @@ def buckets_of(delays_us: Ints) -> Ints:
 
 def count_columns(facts: Sequence[Fact], place_of: PlaceOf, whole_hour: WholeHour) -> Deltas:
     """Return what ``facts`` add, plain requests column by column."""
-    plain = [fact for fact in facts if fact[1] < REQUEST_KINDS and fact[-1] is None]
-    if len(plain) < NUMPY_FROM:
-        return count_one_by_one(facts, place_of)
-    columns = tuple(zip(*plain, strict=True))
-    vpg = np.array(columns[2], dtype=np.int64)
-    at_us = np.array(columns[3], dtype=np.int64)
-    hour = at_us // HOUR_US
-    # One number for each VPG's hour: an hour is below 2**22 until the year 2448.
-    pairs, row = np.unique((vpg << 22) + hour, return_inverse=True)
-    rows: list[tuple[int, int, int, int]] = []
-    arrived = columns[0]
-    if len(set(arrived)) > 1:
-        return count_one_by_one(facts, place_of)
-    for pair in pairs.tolist():
-        vpg_no, hour_us = pair >> 22, (pair & 0x3FFFFF) * HOUR_US
-        seq = whole_hour(vpg_no, hour_us)
-        if seq is None:
-            return count_one_by_one(facts, place_of)
-        rows.append((vpg_no, hour_us, seq, place_of(vpg_no, hour_us, arrived[0])[1]))
-    others = [fact for fact in facts if fact[1] >= REQUEST_KINDS or fact[-1] is not None]
-    deltas = count_one_by_one(others, place_of)
-    _count_plain(deltas, columns, rows, row)
-    return deltas
+    sheet = _Sheet()
+    columns: tuple[tuple[Any, ...], ...] = tuple(zip(*facts, strict=True))
+    if max(columns[_KIND]) >= REQUEST_KINDS or any(columns[_MORE]):
+        others = [fact for fact in facts if fact[_KIND] >= REQUEST_KINDS or fact[_MORE]]
+        _count_each(sheet, others, place_of, whole_hour)
+        facts = [fact for fact in facts if fact[_KIND] < REQUEST_KINDS and not fact[_MORE]]
+        columns = tuple(zip(*facts, strict=True))
+    if facts:
+        _count_plain(sheet, facts, columns, place_of, whole_hour)
+    return sheet.deltas()
 
 
 def _count_plain(
-    deltas: Deltas,
-    columns: tuple[tuple[int, ...], ...],
-    rows: list[tuple[int, int, int, int]],
-    row: Ints,
+    sheet: _Sheet,
+    facts: Sequence[Fact],
+    columns: tuple[tuple[Any, ...], ...],
+    place_of: PlaceOf,
+    whole_hour: WholeHour,
 ) -> None:
-    """Add the columns of plain requests; ``row`` points into ``rows``."""
+    """Add plain requests, whose ``columns`` are given too."""
+    arrived = columns[_ARRIVED]
+    hours = _ints(columns[_AT]) // HOUR_US
+    pairs, at = np.unique((_ints(columns[_VPG]) << _HOUR_BITS) + hours, return_inverse=True)
+    rows: list[Row] = []
+    for pair in pairs.tolist():
+        vpg_no, hour_us = pair >> _HOUR_BITS, (pair & ((1 << _HOUR_BITS) - 1)) * HOUR_US
+        if not whole_hour(vpg_no, hour_us) or arrived.count(arrived[0]) < len(arrived):
+            _count_each(sheet, facts, place_of, whole_hour)
+            return
+        rows.append((vpg_no, hour_us, *place_of(vpg_no, hour_us, arrived[0])))
+    _add_columns(sheet, columns, rows, at)
+
+
+def _add_columns(
+    sheet: _Sheet, columns: tuple[tuple[Any, ...], ...], rows: list[Row], at: Ints
+) -> None:
+    """Add columns of which all belong to ``rows``; ``at`` points into them."""
     wide = len(SUMS)
     table = np.zeros(len(rows) * wide, dtype=np.int64)
-    base = row * wide
-    np.add.at(table, base + np.array(columns[1], dtype=np.int64), _ints(columns[5]))
-    for number, place in ((_BYTES_UP, 6), (_BYTES_DOWN, 7), (_FLAGGED, 8)):
-        if any(columns[place]):
-            np.add.at(table, base + number, _ints(columns[place]))
-    for at in np.flatnonzero(table).tolist():
-        _add(deltas.sums, (*rows[at // wide], at % wide), int(table[at]))
-    if any(columns[9]):
-        top = np.zeros(len(rows), dtype=np.int64)
-        np.maximum.at(top, row, _ints(columns[9]))
-        for at in np.flatnonzero(top).tolist():
-            _top(deltas.peaks, (*rows[at], _RATE_PEAK), int(top[at]))
-    known = [index for index, delay in enumerate(columns[10]) if delay is not None]
-    if known:
-        delays = np.array([columns[10][index] for index in known], dtype=np.int64)
-        # A bucket is below 2**13.
-        both = (row[known] << 13) + buckets_of(delays)
-        found, counts = np.unique(both, return_counts=True)
-        for pair, times in zip(found.tolist(), counts.tolist(), strict=True):
-            _add(deltas.delays, (*rows[pair >> 13], pair & 0x1FFF), times)
+    begin = at * wide
+    np.add.at(table, begin + _ints(columns[_KIND]), _ints(columns[_REQUESTS]))
+    for number, name in ((_BYTES_UP, _FIRST), (_BYTES_DOWN, _SECOND), (_FLAGGED, _FLAGS)):
+        if any(columns[name]):
+            np.add.at(table, begin + number, _ints(columns[name]))
+    sums = table.tolist()
+    for place, row in enumerate(rows):
+        own = sheet.sums_of(row)
+        own[:] = map(add, own, sums[place * wide : (place + 1) * wide])
+    if any(columns[_PER_S]):
+        peaks = np.zeros(len(rows), dtype=np.int64)
+        np.maximum.at(peaks, at, _ints(columns[_PER_S]))
+        for place, row in enumerate(rows):
+            _top(sheet.peaks[row], _RATE_PEAK, int(peaks[place]))
+    delays = columns[_DELAY]
+    if None in delays:
+        has = np.array([one is not None for one in delays], dtype=np.bool_)
+        at, delays = at[has], tuple(one for one in delays if one is not None)
+    if delays:
+        both, counts = np.unique(
+            (at << _BUCKET_BITS) + buckets_of(_ints(delays)), return_counts=True
+        )
+        for pair, times in zip(both.tolist(), counts.tolist(), strict=True):
+            own_delays = sheet.delays[rows[pair >> _BUCKET_BITS]]
+            bucket = pair & ((1 << _BUCKET_BITS) - 1)
+            own_delays[bucket] = own_delays.get(bucket, 0) + times
 
 
 def _ints(values: tuple[int, ...]) -> Ints:

@@ -6,8 +6,9 @@ calls block; the hot ones (``stage``, ``sync``, ``undo``, ``commit``) belong to 
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from vpg.results import RowKey
     from vpg.service.clock import Anchor
     from vpg.service.values import LineEntry, LineStatus, VpgOrder
+
+
+NEVER: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+NEVER_US: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +52,14 @@ class VpgLife:
     operator_id: str
     configs: list[ConfigChange] = field(default_factory=list)
     """In order of time; the first creates the VPG."""
-    born_us: int = -1
-    """-1: no config yet."""
-    rows_end_us: int | None = None
-    """End of the clock hour in which it ended; None: it lives."""
+    born_us: int = NEVER_US
+    """Time of its first config."""
+    born: dt.datetime = NEVER
+    """The same instant, for quick comparisons."""
+    lives: bool = True
+    """False: its end is told."""
+    rows_end_us: int = NEVER_US
+    """End of the clock hour in which it ended."""
     newest_config_us: int = -1
 
 
@@ -96,7 +105,7 @@ class Store(Protocol):
     def vpgs(self) -> list[VpgOrder]:
         """Return every registered VPG, by id."""
 
-    def life(self, vpg_id: str) -> VpgLife | None:
+    def life(self, vpg_id: str, /) -> VpgLife | None:
         """Return what is known of a VPG; None: never registered. Fast."""
 
     def configs(self, vpg_id: str) -> list[ConfigChange]:
@@ -108,7 +117,7 @@ class Store(Protocol):
     def lines(self) -> list[LineEntry]:
         """Return every line, by ``sim_id``."""
 
-    def line(self, sim_id: str) -> LineEntry | None:
+    def line(self, sim_id: str, /) -> LineEntry | None:
         """Return one line. Fast."""
 
     def change_line(self, sim_id: str, status: LineStatus, at_us: int) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vpg.rating.counting import PEAKS, SUMS
 from vpg.rating.hourly import OUTCOMES, SERVICES
 from vpg.rating.ledger import BillingState, VpgLedger
+from vpg.service.store import tables
 from vpg.service.store.base import ConfigChange, Hours, VpgLife
 from vpg.timebase import HOUR_US, hour_start
 
@@ -33,10 +34,8 @@ if TYPE_CHECKING:
     """(hour_us, config_seq)."""
 
 _EVER = 2**62
-_RUNNING = ("sessions_created", "sessions_deleted", "ghosts", "messages_offered")
 _GONE = ("messages_delivered", "lost_tries", "lost_deadline", "lost_buffer", "lost_cancelled")
 _NOT_COLUMNS = frozenset({"ghosts", "lines_inspected"})
-_BEFORE = tuple(SUMS.index(name) for name in (*_RUNNING, *_GONE))
 
 
 @dataclass(slots=True)
@@ -83,7 +82,9 @@ def hours_of(
     for life in lives:
         configs = known(life.configs, late_until)
         if configs and configs[0].at_us < until_us:
-            replay = _Replay(query, life, configs, from_us, until_us, late_until)
+            replay = _Replay(
+                query, life, configs, from_us=from_us, until_us=until_us, late_until=late_until
+            )
             for row, histogram in replay.rows():
                 rows.append(row)
                 if histogram:
@@ -104,6 +105,7 @@ class _Replay:
         query: Query,
         life: VpgLife,
         configs: list[ConfigChange],
+        *,
         from_us: int,
         until_us: int,
         late_until: int | None,
@@ -119,13 +121,9 @@ class _Replay:
         self._seen: dict[int, int] = {}
 
     def _before(self) -> _Running:
-        marks = ", ".join(str(number) for number in _BEFORE)
-        found = self._query(
-            "SELECT name, sum(amount) FROM figure WHERE vpg_no = ? AND hour_us < ? AND late <= ?"
-            f" AND name IN ({marks}) GROUP BY name",  # noqa: S608 - numbers of our own
-            (self._life.number, self._begin_us, self._late_until),
-        )
+        values = (self._life.number, self._begin_us, self._late_until)
         running = _Running()
+        found = self._query(tables.SUMS_BEFORE, values)
         running.advance({SUMS[name]: int(amount) for name, amount in found})
         return running
 
@@ -133,39 +131,23 @@ class _Replay:
         """Return what was counted: hour → config_seq → flow."""
         flows: dict[int, dict[int, _Flow]] = {}
         span = (self._life.number, self._begin_us, self._until_us, self._late_until)
-        where = "WHERE vpg_no = ? AND hour_us >= ? AND hour_us < ? AND late <= ?"
 
         def flow(hour_us: int, seq: int) -> _Flow:
             return flows.setdefault(hour_us, {}).setdefault(seq, _Flow())
 
-        for hour_us, seq, name, amount in self._query(
-            f"SELECT hour_us, seq, name, sum(amount) FROM figure {where}"
-            " GROUP BY hour_us, seq, name",
-            span,
-        ):
+        for hour_us, seq, name, amount in self._query(tables.SUMS_OF, span):
             flow(hour_us, seq).sums[SUMS[name]] = int(amount)
-        for hour_us, seq, name, peak in self._query(
-            f"SELECT hour_us, seq, name, max(amount) FROM peak {where} GROUP BY hour_us, seq, name",
-            span,
-        ):
+        for hour_us, seq, name, peak in self._query(tables.PEAKS_OF, span):
             flow(hour_us, seq).peaks[PEAKS[name]] = peak
-        for hour_us, seq, bucket, amount in self._query(
-            f"SELECT hour_us, seq, bucket, sum(amount) FROM delay {where}"
-            " GROUP BY hour_us, seq, bucket",
-            span,
-        ):
+        for hour_us, seq, bucket, amount in self._query(tables.DELAYS_OF, span):
             flow(hour_us, seq).delays[bucket] = int(amount)
-        for hour_us, seq, lines in self._query(
-            "SELECT hour_us, seq, count(*) FROM (SELECT hour_us, line, min(seq) AS seq"
-            f" FROM inspected {where} GROUP BY hour_us, line) AS first GROUP BY hour_us, seq",
-            span,
-        ):
+        for hour_us, seq, lines in self._query(tables.LINES_OF, span):
             flow(hour_us, seq).lines = lines
         return flows
 
     def rows(self) -> Iterator[tuple[HourlyRow, dict[int, int]]]:
         ledger, changes = self._open()
-        hour_us = self._begin_us
+        hour_us: int = self._begin_us
         while hour_us < self._until_us:
             next_us = hour_us + HOUR_US
             # What ends on the hour was not there in the hour that begins: ends come before ticks.

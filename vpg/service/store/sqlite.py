@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vpg.billing.calendar import BusinessCalendar
-    from vpg.service.store.sql import Row
+    from vpg.rating.counting import Fact
+    from vpg.service.store.driver import Row
 
 _BUSY_MS = 250
 _REASONS = (
@@ -39,7 +40,6 @@ _REASONS = (
     (sqlite3.SQLITE_IOERR, "the disk reports an error"),
     (sqlite3.SQLITE_PERM, "the file may not be accessed"),
 )
-_WITHOUT_ROWID = frozenset({"event", "figure", "peak", "delay", "inspected", "config", "session"})
 
 
 def trouble(error: sqlite3.Error) -> StoreTroubleError:
@@ -118,12 +118,13 @@ class SqliteStore(SqlStore):
         if self._writer.execute("PRAGMA user_version").fetchone()[0]:
             return
         self._writer.execute("BEGIN IMMEDIATE")
-        for name, columns in tables.TABLES:
-            kind = "STRICT, WITHOUT ROWID" if name in _WITHOUT_ROWID else "STRICT"
+        for name, columns in tables.TABLES.items():
+            kind = "STRICT, WITHOUT ROWID" if name in tables.WITHOUT_ROWID else "STRICT"
             self._writer.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) {kind}")
+        for sql in tables.INDEXES:
+            self._writer.execute(sql)
         for name, rows in tables.NAMES.items():
-            marks = ", ".join("?" * len(rows[0]))
-            self._writer.executemany(f"INSERT OR REPLACE INTO {name} VALUES ({marks})", rows)  # noqa: S608
+            self._writer.executemany(tables.PUT_NAME[name], rows)
         self._writer.execute(f"PRAGMA application_id = {tables.APPLICATION_ID}")
         self._writer.execute(f"PRAGMA user_version = {tables.VERSION}")
         self._writer.execute("COMMIT")
@@ -167,23 +168,23 @@ class SqliteStore(SqlStore):
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
 
-    def _insert(self, rows: Sequence[Row]) -> set[int] | None:
+    def _insert(self, facts: Sequence[Fact]) -> set[int] | None:
         before = self._writer.total_changes
         try:
-            self._writer.executemany(tables.INSERT_EVENT, rows)
+            self._writer.executemany(tables.INSERT_EVENT, facts)
         except sqlite3.IntegrityError:
             # Those before the first that was there already are in.
-            return self._insert_rest(rows, self._writer.total_changes - before)
+            return self._insert_rest(facts, self._writer.total_changes - before)
         except sqlite3.Error as error:
             raise trouble(error) from error
         return None
 
-    def _insert_rest(self, rows: Sequence[Row], done: int) -> set[int]:
+    def _insert_rest(self, facts: Sequence[Fact], done: int) -> set[int]:
         new = set(range(done))
         sql = f"{tables.INSERT_EVENT} ON CONFLICT DO NOTHING"
         try:
-            for place in range(done, len(rows)):
-                if self._writer.execute(sql, rows[place]).rowcount:
+            for place in range(done, len(facts)):
+                if self._writer.execute(sql, facts[place]).rowcount:
                     new.add(place)
         except sqlite3.Error as error:
             raise trouble(error) from error
@@ -210,9 +211,8 @@ class SqliteStore(SqlStore):
             except sqlite3.Error as error:
                 raise trouble(error) from error
 
-    def ping(self) -> None:
-        """Raise ``StoreTroubleError`` unless the file can be written to."""
-        self._kept(lambda: self._settle("ping", ""))
+    def _tell_others(self) -> None:
+        """They see it: SQLite's ``data_version`` changes with any commit of others."""
 
     def close(self) -> None:
         """Close the file."""
@@ -220,7 +220,3 @@ class SqliteStore(SqlStore):
             if connection is not None:
                 with suppress(sqlite3.Error):
                     connection.close()
-
-    def events(self) -> Iterator[Row]:
-        """Return every event that is kept, in order of its name (for audits and tests)."""
-        yield from self._told("SELECT * FROM event ORDER BY source_no, id")

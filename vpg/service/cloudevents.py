@@ -94,23 +94,7 @@ def received(
     Raises ``BodyError`` where nothing of it can be read.
     """
     try:
-        if content_type == BATCHED:
-            return _read_batch(body, events_max)
-        if content_type == STRUCTURED:
-            return _read_single(body)
-        kind = _media_type(content_type)
-        if kind == BATCHED:
-            return _read_batch(body, events_max)
-        if kind == STRUCTURED:
-            return _read_single(body)
-        if kind != JSON:
-            raise _unsupported(content_type)
-        attributes = [(name[3:], value) for name, value in headers if name.startswith(b"ce-")]
-        if attributes:
-            return _read_binary(attributes, body)
-        if body.lstrip(b" \t\r\n")[:1] == b"[":
-            return _read_batch(body, events_max)
-        return _read_single(body)
+        return _read(content_type, headers, body, events_max)
     except msgspec.ValidationError as error:
         raise BodyError(422, "invalid", f"the body is none of usage events: {error}") from None
     except msgspec.DecodeError as error:
@@ -119,6 +103,23 @@ def received(
         raise BodyError(400, "malformed_json", "the body is not UTF-8") from None
     except RecursionError:
         raise BodyError(400, "malformed_json", "the body is nested too deeply") from None
+
+
+def _read(
+    content_type: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes, events_max: int
+) -> Received:
+    known = content_type in {STRUCTURED, BATCHED}
+    kind = content_type if known else _media_type(content_type)
+    if kind == JSON:
+        attributes = [(name[3:], value) for name, value in headers if name.startswith(b"ce-")]
+        if attributes:
+            return _read_binary(attributes, body)
+        kind = BATCHED if body.lstrip(b" \t\r\n")[:1] == b"[" else STRUCTURED
+    if kind == BATCHED:
+        return _read_batch(body, events_max)
+    if kind == STRUCTURED:
+        return _read_single(body)
+    raise _unsupported(content_type)
 
 
 def _media_type(content_type: bytes) -> bytes:

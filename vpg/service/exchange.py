@@ -12,6 +12,7 @@ nothing: its request has been sent on.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -22,11 +23,9 @@ from vpg.service.ports import COUNTED
 from vpg.service.upstream_link import FAILED, TAKEN, UpstreamAnswer
 
 if TYPE_CHECKING:
-    from vpg.rating.events import ServiceName
     from vpg.service.gateway.answers import Verdict
     from vpg.service.gateway.lines import Line
     from vpg.service.parts import Parts
-    from vpg.service.upstream_link import Headers
 
 _NOBODY: Final = "0.0.0.0"  # noqa: S104 - a copy's source where the line has no address
 
@@ -34,12 +33,12 @@ _NOBODY: Final = "0.0.0.0"  # noqa: S104 - a copy's source where the line has no
 class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a device asks for."""
 
-    service: ServiceName
+    service: Literal["beam", "funnel", "funk"]
     target: str
     """Path with its query, or topic."""
     body: bytes
     method: str = "POST"
-    headers: Headers = ()
+    headers: Sequence[tuple[bytes, bytes]] = ()
     answer_bytes: int = 0
     """Length of the answer that the gateway makes up where it has no upstream."""
     entry: tuple[str, int] = (_NOBODY, 0)

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from vpg.service.junction_sender import JunctionSender
     from vpg.service.log import Log
     from vpg.service.outbox import Outbox
-    from vpg.service.ports import Clock, Counter
+    from vpg.service.ports import Clock
     from vpg.service.store.base import Store
     from vpg.service.upstream_link import UpstreamLink
     from vpg.service.values import BillingRules, Bounds, Rules
+    from vpg.service.writer import Writer
 
 UNIFIED_SERVICES = ("beam", "funnel", "funk")
 
@@ -33,7 +34,7 @@ class Parts:
     """One running service, as its transports see it."""
 
     gateway: Gateway
-    counter: Counter
+    counter: Writer
     outbox: Outbox
     checker: Checker
     store: Store

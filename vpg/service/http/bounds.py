@@ -5,8 +5,8 @@ framing, one Host), how long it may take, how many there may be, how many reques
 Does not own: bodies' sizes (each application knows its own) or what is answered. Times: seconds of
 the event loop's own clock.
 
-llhttp refuses most ambiguous framing by itself (both lengths, two lengths, folded headers, bare line
-feeds, bad chunks); here is what it lets pass: other codings than ``chunked``, ``chunked`` in
+llhttp refuses most ambiguous framing by itself (both lengths, two lengths, folded headers, bare
+line feeds, bad chunks); here is what it lets pass: other codings than ``chunked``, ``chunked`` in
 HTTP/1.0, no or several Hosts, trailers that would look like headers, upgrades. A refused connection
 is told why where that cannot be mistaken for another request's answer, and closed.
 
@@ -278,7 +278,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._place(parser.get_method())
         cycle = Cycle(
             connection=self,
-            scope=self.scope,
+            scope=self.scope,  # type: ignore[arg-type]  # a TypedDict is one
             keep_alive=version == "1.1" and parser.should_keep_alive(),
             expects_continue=self.expect_100_continue,
         )
@@ -308,7 +308,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _begin(self, cycle: Cycle) -> None:
         self._running = cycle
-        task = self.loop.create_task(cycle.run(self.app))  # type: ignore[arg-type]
+        task = self.loop.create_task(cycle.run(self.app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 

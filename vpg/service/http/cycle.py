@@ -57,6 +57,11 @@ class Cycle:
     """One request and its answer."""
 
     __slots__ = (
+        "_chunked",
+        "_head",
+        "_left",
+        "_news",
+        "_waiter",
         "body",
         "connection",
         "disconnected",
@@ -66,11 +71,6 @@ class Cycle:
         "response_complete",
         "response_started",
         "scope",
-        "_chunked",
-        "_head",
-        "_left",
-        "_news",
-        "_waiter",
     )
 
     def __init__(
@@ -118,7 +118,7 @@ class Cycle:
             await app(self.scope, self.receive, self.send)
             if not self.response_complete and not self.disconnected:
                 ensure(condition=False, fact="an application answers, and to the end")
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             _LOG.exception("unexpected fault while answering")
             if self.disconnected or self.response_complete:
                 return

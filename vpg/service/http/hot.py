@@ -60,40 +60,39 @@ class UsageEvents:
         await answer(send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        parts = self._parts
         headers = scope["headers"]
-        content_type, declared, speaker = b"", None, EVERY_OPERATOR
-        if parts.tokens:
-            found = parts.tokens.operator_in(headers)
-            if found is None:
-                return UNAUTHORIZED
-            speaker = found
-        types = 0
-        for name, value in headers:
-            if name == b"content-type":
-                content_type = value
-                types += 1
-            elif name == b"content-length":
-                declared = int(value)
-        if types > 1:
-            return fault(400, "content_type", "a request has one Content-Type")
+        tokens = self._parts.tokens
+        speaker = tokens.operator_in(headers) if tokens else EVERY_OPERATOR
+        if speaker is None:
+            return UNAUTHORIZED
         try:
-            body = await whole_body(receive, declared, parts.bounds.body_bytes)
-            got = received(content_type, headers, body, events_max=parts.bounds.batch_events)
-        except TooLargeError:
-            return self._too_large
+            got = await self._read(headers, receive)
+            if speaker != EVERY_OPERATOR and any(
+                event.data.operatorId != speaker for event in got.events
+            ):
+                return FORBIDDEN
+            return await self._count(got)
         except BodyError as error:
             return fault(error.status, error.code, error.message)
-        if speaker != EVERY_OPERATOR and any(
-            event.data.operatorId != speaker for event in got.events
-        ):
-            return FORBIDDEN
-        try:
-            return await self._count(got)
+        except TooLargeError:
+            return self._too_large
         except OverloadedError:
             return answers.OVERLOADED
         except StoreTroubleError:
             return answers.STORE_TROUBLE
+
+    async def _read(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> Received:
+        content_type, declared = b"", None
+        for name, value in headers:
+            if name == b"content-type":
+                if content_type:
+                    raise BodyError(400, "content_type", "a request has one Content-Type")
+                content_type = value
+            elif name == b"content-length":
+                declared = int(value)
+        bounds = self._parts.bounds
+        body = await whole_body(receive, declared, bounds.body_bytes)
+        return received(content_type, headers, body, events_max=bounds.batch_events)
 
     async def _count(self, got: Received) -> Answer:
         events, places = got.events, got.places

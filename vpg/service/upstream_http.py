@@ -84,8 +84,26 @@ class HttpUpstream:
             return FAILED
 
     def _path(self, target: str) -> bytes:
+        """Return the path to ask for: below the base, whatever dots the device sends."""
+        path, mark, query = quote("/" + target.lstrip("/"), safe=_PATH).partition("?")
         base = self._base.raw_path.partition(b"?")[0].rstrip(b"/")
-        return base + b"/" + quote(target.lstrip("/"), safe=_PATH).encode()
+        return base + (_without_dots(path) + mark + query).encode()
+
+
+def _without_dots(path: str) -> str:
+    """Return ``path`` without its dot segments. Source: RFC 3986 section 5.2.4.
+
+    >>> _without_dots("/a/./b/../../../c"), _without_dots("/%2E%2e/d/"), _without_dots("/...")
+    ('/c', '/d/', '/...')
+    """
+    kept: list[str] = []
+    for segment in path.split("/")[1:]:
+        plain = segment.lower().replace("%2e", ".")
+        if plain == "..":
+            kept = kept[:-1]
+        elif plain != ".":
+            kept.append(segment)
+    return "/" + "/".join(kept)
 
 
 async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> UpstreamAnswer:

@@ -64,6 +64,8 @@ class Checker:
         words = contradiction(one)
         if words:
             return Refusal("invalid", words)
+        if "\0" in one.id or "\0" in one.source or "\0" in one.subject:
+            return Refusal("invalid", "id, source and subject must not hold the character U+0000")
         if self._lines_must_be_known:
             line = self._line(one.subject) if one.subject else None
             if data.inspected or (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vpg.rating.hourly import HourlyRow
     from vpg.results import RowKey
     from vpg.service.clock import Anchor
+    from vpg.service.store.months import Months
     from vpg.service.values import LineEntry, LineStatus, VpgOrder
 
 
@@ -52,8 +53,8 @@ class VpgLife:
     operator_id: str
     configs: list[ConfigChange] = field(default_factory=list)
     """In order of time; the first creates the VPG."""
-    born_us: int = NEVER_US
-    """Time of its first config."""
+    born_us: int = -1
+    """Time of its first config; -1: none yet."""
     born: dt.datetime = NEVER
     """The same instant, for quick comparisons."""
     lives: bool = True
@@ -73,6 +74,9 @@ class Hours:
 
 class Store(Protocol):
     """Counts usage events once, durably, and tells what they add up to."""
+
+    months: Months
+    """When figures become final."""
 
     def commit(self, events: Sequence[UsageEvent], now_us: int) -> list[int]:
         """Count ``events`` that arrived at ``now_us`` in one transaction: ``stage``, ``sync``.
@@ -111,6 +115,9 @@ class Store(Protocol):
     def configs(self, vpg_id: str) -> list[ConfigChange]:
         """Return the VPG's configs in order of time."""
 
+    def lives(self) -> list[VpgLife]:
+        """Return what is known of every VPG, by id."""
+
     def put_lines(self, entries: Sequence[LineEntry]) -> None:
         """Register lines, or replace what is known of them."""
 
@@ -140,6 +147,9 @@ class Store(Protocol):
         ``vpg_ids`` None: all. ``late_until``: without what came after that month (its first
         instant) had become final (0: only what came in time); None: with everything.
         """
+
+    def late_months(self, period_us: int) -> list[int]:
+        """Return the months (first instants) of which something came in an arrival period."""
 
     def forget(self, now_us: int, steps: int = 1) -> int:
         """Remove keys that need no longer be kept, a bounded number of rows; return how many."""

@@ -12,7 +12,7 @@ month says the same for ever.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from vpg.billing.calendar import month_bounds_us
 from vpg.billing.corrections import figures_of_month
@@ -29,32 +29,8 @@ if TYPE_CHECKING:
     from vpg.catalogue.model import Catalogue
     from vpg.rating.charges import ChargeRow
     from vpg.rating.late import Correction
-    from vpg.service.store.base import Hours, VpgLife
-    from vpg.service.store.months import Months
+    from vpg.service.store.base import Store
     from vpg.service.values import BillingRules
-
-
-class Figures(Protocol):
-    """What a bill asks of a store."""
-
-    months: Months
-
-    def lives(self) -> list[VpgLife]:
-        """Return what is known of every VPG."""
-
-    def late_months(self, period_us: int) -> list[int]:
-        """Return the months of which something came in an arrival period."""
-
-    def hourly(
-        self,
-        vpg_ids: Sequence[str] | None,
-        from_us: int,
-        until_us: int,
-        now_us: int,
-        *,
-        late_until: int | None = None,
-    ) -> Hours:
-        """Return rows of the hourly metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +62,7 @@ class ServiceBill:
 
 
 def bill(
-    store: Figures,
+    store: Store,
     month: str,
     now_us: int,
     *,
@@ -126,12 +102,13 @@ def bill(
     )
 
 
-def months_of(store: Figures, now_us: int, *, operator_id: str) -> list[str]:
+def months_of(store: Store, now_us: int, *, operator_id: str) -> list[str]:
     """Return the rating months (``yyyyMM``) that an operator has a bill of, oldest first."""
-    born = [life.born_us for life in store.lives() if life.operator_id == operator_id]
+    lives = [life for life in store.lives() if life.operator_id == operator_id]
+    born = [life.born_us for life in lives if life.configs]
+    month_us: int = month_start(min(born, default=now_us))
     months = []
-    month_us: int = month_start(min(born, default=now_us + 1)) if born else now_us
-    while born and month_us < now_us:
+    while month_us < now_us and born:
         months.append(month_name(month_us))
         month_us = next_month_start(month_us)
     return months
@@ -148,7 +125,7 @@ def _sums(own: Bill, corrected: Bill) -> tuple[int, int]:
     return round_up_yen(micro), round_up(taxed, MICRO_YEN * PPM)
 
 
-def _arrivals(store: Figures, vpg_ids: Sequence[str], begin_us: int, now_us: int) -> list[Arrival]:
+def _arrivals(store: Store, vpg_ids: Sequence[str], begin_us: int, now_us: int) -> list[Arrival]:
     """Return the rows of a month that came in time, and what its period changed in earlier ones."""
     found = _rows(store, vpg_ids, begin_us, now_us, 0)
     arrivals = [Arrival(row=row, arrived_us=row.hour_start_us) for row in found]
@@ -173,7 +150,7 @@ def _arrivals(store: Figures, vpg_ids: Sequence[str], begin_us: int, now_us: int
 
 
 def _rows(
-    store: Figures, vpg_ids: Sequence[str], month_us: int, now_us: int, late_until: int
+    store: Store, vpg_ids: Sequence[str], month_us: int, now_us: int, late_until: int
 ) -> tuple[HourlyRow, ...]:
     until_us = next_month_start(month_us)
     return store.hourly(vpg_ids, month_us, until_us, now_us, late_until=late_until).rows

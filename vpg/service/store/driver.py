@@ -71,8 +71,11 @@ class Driver(ABC):
         """Run one statement of the writer for each row."""
 
     @abstractmethod
-    def _begin(self) -> bool:
-        """Begin the writer's transaction; return whether others changed the memory's tables."""
+    def _begin(self, *, changes: bool) -> bool:
+        """Begin the writer's transaction; return whether others changed the memory's tables.
+
+        ``changes``: the transaction will change them itself (``_tell_others``).
+        """
 
     @abstractmethod
     def _commit(self) -> None:
@@ -91,6 +94,10 @@ class Driver(ABC):
         """Give ``source`` its number, if it has none yet."""
 
     @abstractmethod
+    def _counted_since(self, vpg_no: int, at_us: int) -> bool:
+        """Return whether an event of the VPG at or after ``at_us`` may have been counted."""
+
+    @abstractmethod
     def _told(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one query of a reader, beside the writer, and return its rows."""
 
@@ -104,11 +111,11 @@ class Driver(ABC):
 
     # ---- transactions --------------------------------------------------------------------------
 
-    def _open_group(self) -> None:
+    def _open_group(self, *, changes: bool) -> None:
         """Begin a transaction with a memory that is right."""
         self._busy.acquire()
         try:
-            if self._begin() or self._stale:
+            if self._begin(changes=changes) or self._stale:
                 self._load()
         except BaseException:
             self.undo()
@@ -135,9 +142,9 @@ class Driver(ABC):
         if self._busy.locked():
             self._busy.release()
 
-    def _kept(self, work: Callable[[], None]) -> None:
+    def _kept(self, work: Callable[[], None], *, changes: bool = False) -> None:
         """Do ``work`` in a transaction of its own."""
-        self._open_group()
+        self._open_group(changes=changes)
         try:
             work()
         except BaseException:

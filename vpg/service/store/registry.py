@@ -66,7 +66,7 @@ class Registry(Driver):
 
     def put_vpgs(self, orders: Sequence[VpgOrder]) -> None:
         """Register VPGs; raises ``InputError`` when one is another operator's already."""
-        self._kept(lambda: self._put_vpgs(orders))
+        self._kept(lambda: self._put_vpgs(orders), changes=True)
 
     def _put_vpgs(self, orders: Sequence[VpgOrder]) -> None:
         problems = []
@@ -113,7 +113,7 @@ class Registry(Driver):
                 [(one.sim_id, one.status, 0, _json.encode(one).decode()) for one in entries],
             )
 
-        self._kept(work)
+        self._kept(work, changes=True)
         self._lines.update((one.sim_id, one) for one in entries)
 
     def lines(self) -> list[LineEntry]:
@@ -127,7 +127,7 @@ class Registry(Driver):
             self._change_memory()
             self._query(tables.CHANGE_LINE, (status, at_us, sim_id))
 
-        self._kept(work)
+        self._kept(work, changes=True)
         entry = self._lines.get(sim_id)
         if entry is not None:
             self._lines[sim_id] = replace(entry, status=status)

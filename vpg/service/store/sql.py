@@ -15,6 +15,7 @@ import msgspec
 
 from vpg.errors import ensure
 from vpg.rating import counting
+from vpg.rating.events import CONFIG
 from vpg.service.ports import CONFLICT, COUNTED
 from vpg.service.store import tables
 from vpg.service.store.base import ConfigChange, Hours, VpgLife
@@ -54,7 +55,7 @@ class SqlStore(Registry):
 
     def stage(self, events: Sequence[UsageEvent], now_us: int) -> list[int]:
         """Do all but the commit."""
-        self._open_group()
+        self._open_group(changes=any(one.type == CONFIG for one in events))
         try:
             return self._stage(events, now_us)
         except BaseException:
@@ -87,19 +88,18 @@ class SqlStore(Registry):
         facts = []
         for one in events:
             life = lives.get(one.data.vpgId) or self._find_life(one.data.vpgId)
-            number = sources.get(one.source)
-            if number is None:
-                number = self._source(one.source)
-            facts.append(fact_of(one, number, life.number, now_us))
+            if one.source not in sources:
+                self._learn_sources({other.source for other in events})
+            facts.append(fact_of(one, sources[one.source], life.number, now_us))
         return facts
 
-    def _source(self, source: str) -> int:
-        if len(self._sources) >= _SOURCES_MAX:
-            self._sources.clear()
-        found = self._query("SELECT source_no FROM source WHERE source = ?", (source,))
-        number = int(found[0][0]) if found else self._new_source(source)
-        self._sources[source] = number
-        return number
+    def _learn_sources(self, names: set[str]) -> None:
+        sources = self._sources
+        if len(sources) >= _SOURCES_MAX:
+            sources.clear()
+        for source in sorted(names - set(sources)):
+            found = self._query("SELECT source_no FROM source WHERE source = ?", (source,))
+            sources[source] = int(found[0][0]) if found else self._new_source(source)
 
     def _find_life(self, vpg_id: str) -> VpgLife:
         self._load()
@@ -171,7 +171,7 @@ class SqlStore(Registry):
             body = _json.encode(config).decode()
             self._query(tables.ADD_CONFIG, (vpg_no, len(life.configs), at_us, late, body))
             self._know(life, ConfigChange(at_us=at_us, config=config, late=late))
-            if config.resized and self._newest_us.get(vpg_no, -1) >= at_us:
+            if config.resized and self._counted_since(vpg_no, at_us):
                 # Counted with the row before it, because it came before the change did.
                 redo[vpg_no] = min(redo.get(vpg_no, at_us), hour_start(at_us))
         return redo

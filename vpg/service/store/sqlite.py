@@ -146,7 +146,8 @@ class SqliteStore(SqlStore):
     def _seen_version(self) -> int:
         return int(self._writer.execute("PRAGMA data_version").fetchone()[0])
 
-    def _begin(self) -> bool:
+    def _begin(self, *, changes: bool) -> bool:
+        del changes  # One writer at a time in any case.
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             version = self._seen_version()
@@ -210,6 +211,9 @@ class SqliteStore(SqlStore):
                 return (self._reader or self._writer).execute(sql, values).fetchall()
             except sqlite3.Error as error:
                 raise trouble(error) from error
+
+    def _counted_since(self, vpg_no: int, at_us: int) -> bool:
+        return self._newest_us.get(vpg_no, -1) >= at_us
 
     def _tell_others(self) -> None:
         """They see it: SQLite's ``data_version`` changes with any commit of others."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _PORT = re.compile(r"(?P<name>[a-z]+)=(?P<port>\d{1,5})")
 _PORT_MAX = 65_535
+_LIVE = ("aiomqtt", "httptools", "httpx", "prometheus_client", "starlette", "uvicorn", "uvloop")
 _SCHEMES = ("http://", "https://", "mqtt://")
 _SIGNALS: tuple[Literal[signal.Signals.SIGINT], Literal[signal.Signals.SIGTERM]] = (
     signal.SIGINT,
@@ -203,7 +204,6 @@ def serve(asked: Asked, terminal: Terminal) -> int:
     import warnings
 
     from vpg.cli.runner import Request, load
-    from vpg.cli.teams import MissingExtraError
     from vpg.text import render
 
     loaded = load(
@@ -216,20 +216,38 @@ def serve(asked: Asked, terminal: Terminal) -> int:
     )
     for warning in loaded.warnings:
         terminal.note(render(warning, terminal.lang))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of libraries, to those who write libraries.
-            import uvloop
+    planned = plan(asked, loaded)
+    _check_extras(planned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of libraries, to those who write libraries.
+        import uvloop
 
-            from vpg.service.server import Server
-    except ImportError as missing:
-        values = {"reason": str(missing)}
-        raise MissingExtraError(Problem(code="VPG1871", values=values)) from missing
+        from vpg.service.server import Server
     from vpg.service.log import Log
 
-    server = Server(plan(asked, loaded), Log())
+    server = Server(planned, Log())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(server, asked, loaded, terminal))
+
+
+def _check_extras(planned: Plan) -> None:
+    """Raise ``MissingExtraError`` (VPG1871) where a library of an extra is not installed."""
+    import importlib
+    import warnings
+
+    from vpg.cli.teams import MissingExtraError
+    from vpg.service.ownership import is_database
+
+    wanted = {"live": _LIVE, "postgres": ("psycopg",) if is_database(planned.store) else ()}
+    for extra, names in wanted.items():
+        for name in names:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    importlib.import_module(name)
+            except ImportError as missing:
+                values = {"reason": str(missing), "extra": extra}
+                raise MissingExtraError(Problem(code="VPG1871", values=values)) from missing
 
 
 async def _serve(server: Server, asked: Asked, loaded: Loaded, terminal: Terminal) -> int:

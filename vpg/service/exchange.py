@@ -61,9 +61,11 @@ async def exchange(parts: Parts, line: Line, asked: Asked) -> Outcome:
     """
     clock, gateway = parts.clock, parts.gateway
     arrived_us = clock.now_us()
+    waiting = parts.outbox.waiting
     verdict = gateway.request(
         line, asked.service, arrived_us, attach_first=parts.rules.implicit_attach
     )
+    begins = parts.outbox.waiting > waiting
     while verdict.outcome == "waiting":
         await asyncio.sleep(clock.wall_s(verdict.wait_us))
         verdict = gateway.queued(verdict, clock.now_us())
@@ -73,6 +75,8 @@ async def exchange(parts: Parts, line: Line, asked: Asked) -> Outcome:
         return Outcome(
             kind=verdict.outcome, reason=verdict.reason, retry_after_us=verdict.retry_after_us
         )
+    if begins:
+        await parts.outbox.send()  # Its session is kept before it is answered.
     answer = await _deliver(parts, line, asked, verdict)
     now_us = clock.now_us()
     event = gateway.finish(

@@ -50,6 +50,8 @@ class FileClaim:
     @staticmethod
     def made(store: Path) -> FileClaim | None:
         """Lock; None: another process has it."""
+        if store.is_dir():
+            raise StoreTroubleError(f"{store} is a folder")
         beside = store.with_name(f"{store.name}.lock")
         try:
             file = beside.open("a", encoding="utf-8")

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from vpg.errors import InputError, Problem, ensure
-from vpg.rating.columns import hourly_columns, rate_columns
 from vpg.service import listening, ownership
 from vpg.service.check import Checker
 from vpg.service.http.apps import api_app, entry_app
 from vpg.service.http.bounds import Traffic, bounded
+from vpg.service.http.reading import charges_of
 from vpg.service.junction_sender import JunctionSender
 from vpg.service.log import bridged
 from vpg.service.mqtt.endpoint import Endpoint
@@ -302,9 +302,7 @@ class Server:
             if isinstance(result, Exception):
                 self._log.error("drain_failed", failure=repr(result))
         now_us = parts.clock.now_us()
-        parts.gateway.tick(now_us)
-        for live in parts.gateway.vpgs:
-            live.seconds.flush(live.stamp(now_us))
+        parts.gateway.flush(now_us)
         try:
             await parts.outbox.send()
         except (StoreTroubleError, OverloadedError) as trouble:
@@ -348,7 +346,5 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 
 def _owed(parts: Parts, now_us: int) -> dict[str, tuple[Amount, Amount]]:
     """Return what each VPG owes: of this hour, of this month."""
-    hours = parts.store.hourly(None, month_start(now_us), now_us + 1, now_us)
-    columns = hourly_columns(hours.rows)
-    charged = rate_columns(columns, parts.catalogue, parts.billing.charges)
-    return owed(charged.rows(), now_us)
+    names = [order.id for order in parts.store.vpgs()]
+    return owed(charges_of(parts, names, month_start(now_us)), now_us)

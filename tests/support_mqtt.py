@@ -33,6 +33,7 @@ from vpg.service.log import Log
 from vpg.service.mqtt.codec import Decoder, encode
 from vpg.service.mqtt.endpoint import Endpoint
 from vpg.service.mqtt.packets import Connack, Connect
+from vpg.service.outbox import Outbox
 from vpg.service.ports import COUNTED
 from vpg.service.upstream import make_upstream
 from vpg.service.values import Bounds, LineEntry, Rules, Upstream, VpgOrder
@@ -68,7 +69,9 @@ class ListCounter:
 
     def requests(self, outcome: str = "accepted") -> list[UsageEvent]:
         return [
-            one for one in self.counted if one.type == "request.v1" and one.data.outcome == outcome
+            one
+            for one in self.counted
+            if one.type == "request.v1" and one.data.outcome == outcome and one.data.requests
         ]
 
 
@@ -153,6 +156,7 @@ class Rig:
             tokens=self.tokens,
             junction=None,
             log=Log(self.said),
+            outbox=Outbox(self.gateway.outbox, self.counter, Log(self.said)),
         )
         self.endpoint = Endpoint(parts, **self._endpoint_values)
         listening = socket.create_server(("127.0.0.1", 0), backlog=4096)

@@ -189,11 +189,11 @@ def test_a_name_needs_the_token_of_its_operator(
     ids=lambda packet: type(packet).__name__,
 )
 def test_what_has_no_place_ends_the_connection(plain: Rig, packet: Packet) -> None:
-    before = len(plain.counter.counted)
+    before = len(plain.counter.requests())
     with plain.connected(3) as device:
         device.send(packet)
         assert device.closed()
-    assert len(plain.counter.counted) == before
+    assert len(plain.counter.requests()) == before
 
 
 @pytest.mark.parametrize("packet", [Pingreq(), Publish(topic="t", payload=b""), Disconnect()])
@@ -232,7 +232,7 @@ def test_a_publish_is_one_request_acknowledged_after_its_commit() -> None:
         device.send(Publish(topic="a/b", payload=b"12345", qos=1, packet_id=9))
         assert device.take() == Puback(9)
         assert time.monotonic() - began >= 0.15
-        (event,) = running.counter.counted
+        (event,) = running.counter.requests()
         assert (event.data.service, event.data.outcome, event.subject) == (
             "beam",
             "accepted",
@@ -284,6 +284,29 @@ def test_a_resent_publish_is_a_new_attempt() -> None:
         assert len(running.counter.requests()) == 2
 
 
+def test_a_new_session_is_told_of_once_it_is_kept() -> None:
+    with rig() as running, running.device() as device:
+        running.counter.delay_s = 0.2
+        began = time.monotonic()
+        device.send(Connect(client_id=name(0)), Publish(topic="t", payload=b"", qos=0))
+        assert device.take() == Connack()
+        assert time.monotonic() - began >= 0.2
+        assert [one.type for one in running.counter.counted] == ["session.created.v1"]
+        until(lambda: len(running.counter.requests()) == 1)
+        running.counter.trouble = StoreTroubleError("the disk is full")
+        with running.device() as other:
+            assert other.connect(client_id=name(1)) == 3
+
+
+def test_what_nobody_thought_of_ends_the_connection_and_is_logged() -> None:
+    with rig() as running, running.connected(0) as device:
+        running.counter.trouble = LookupError("a mistake of ours")
+        device.send(Publish(topic="t", payload=b"", qos=1, packet_id=1))
+        assert device.take() is None
+        until(lambda: "mqtt_failed" in running.said.getvalue())
+        assert "a mistake of ours" in running.said.getvalue()
+
+
 @pytest.mark.parametrize("trouble", [StoreTroubleError("the disk is full"), OverloadedError("so")])
 def test_what_cannot_be_counted_is_not_acknowledged(trouble: Exception) -> None:
     with rig() as running, running.connected(0) as device:
@@ -322,7 +345,7 @@ def _throttled(running: Rig) -> int:
     running.do(told())
     return sum(
         one.data.requests
-        for one in running.gateway.outbox
+        for one in [*running.gateway.outbox, *running.counter.counted]
         if one.type == "request.v1" and one.data.outcome == "throttled"
     )
 

@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
     """A device that speaks MQTT."""
 
     __slots__ = (
+        "_arriving",
         "_begun_s",
         "_decoder",
         "_endpoint",
@@ -109,6 +110,8 @@ class Connection(asyncio.Protocol):
         self._begun_s = 0.0
         self._stalled_s = -1.0
         """Since when its device reads too slowly; -1: it does not."""
+        self._arriving = False
+        """Whether its session is being made."""
         self._stopping = False
         self._heard_us = 0
         self._idle_us = 0
@@ -181,7 +184,7 @@ class Connection(asyncio.Protocol):
     @property
     def _held(self) -> bool:
         """Whether enough of it is under way."""
-        if self._stalled_s >= 0 or self._stopping:
+        if self._stalled_s >= 0 or self._stopping or self._arriving:
             return True
         return self._slots is not None and len(self._slots) >= PENDING_MAX
 
@@ -220,10 +223,27 @@ class Connection(asyncio.Protocol):
 
     def _pingreq(self, packet: Pingreq) -> None:
         del packet
-        if self._endpoint.present(self.line, self._heard_us) == Refusal.ACCEPTED:
-            self.write(PINGRESP)
-        else:  # its bearer is gone, and so is the way by which a PINGRESP would come
-            self.end()
+
+        def present(code: Refusal) -> None:
+            if code == Refusal.ACCEPTED:
+                self.write(PINGRESP)
+            else:  # its bearer is gone, and so is the way by which a PINGRESP would come
+                self.end()
+
+        if self.line is not None:
+            self._arrive(self.line, present)
+
+    def _arrive(self, line: Line, then: Callable[[Refusal], None]) -> None:
+        """Have the line's session, then do ``then``; until it is there nothing more is taken."""
+
+        def arrived(code: Refusal) -> None:
+            self._arriving = False
+            if self._state != _CLOSED and self._transport is not None:
+                then(code)
+                self._endpoint.soon(self._work)
+
+        self._arriving = True
+        self._endpoint.arrive(line, self._heard_us, arrived)
 
     def _disconnect(self, packet: Disconnect) -> None:
         del packet
@@ -236,16 +256,28 @@ class Connection(asyncio.Protocol):
 
     def _connect(self, packet: Connect) -> None:
         code = self._refusal(packet)
+        line = None
         if code == Refusal.ACCEPTED:
-            host = self._peer_host()
-            self.line, code = self._endpoint.who(host, packet)
-            if code == Refusal.ACCEPTED:
-                code = self._endpoint.present(self.line, self._heard_us)
-        if code != Refusal.ACCEPTED:
-            self._endpoint.stats.refused += 1
-            self.write(encode(Connack(code=code)))
-            self.end()
+            line, code = self._endpoint.who(self._peer_host(), packet)
+        if line is None or code != Refusal.ACCEPTED:
+            self._refuse(code)
             return
+        self.line = line
+
+        def present(code: Refusal) -> None:
+            if code == Refusal.ACCEPTED:
+                self._open(packet)
+            else:
+                self._refuse(code)
+
+        self._arrive(line, present)
+
+    def _refuse(self, code: Refusal) -> None:
+        self._endpoint.stats.refused += 1
+        self.write(encode(Connack(code=code)))
+        self.end()
+
+    def _open(self, packet: Connect) -> None:
         self.client_id = packet.client_id
         self._will = packet.will
         keep_alive_us = packet.keep_alive_s * SECOND_US

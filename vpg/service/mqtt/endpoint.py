@@ -178,23 +178,32 @@ class Endpoint:
                 return line, Refusal.ACCEPTED if allowed else Refusal.NOT_AUTHORISED
         return None, Refusal.NOT_AUTHORISED
 
-    def present(self, line: Line | None, now_us: int) -> Refusal:
-        """Let the line be active now, with a session of its own; return why it has none.
+    def arrive(self, line: Line, now_us: int, then: Callable[[Refusal], None]) -> None:
+        """Let the line be active now, with a session of its own; tell ``then`` why it has none.
 
         What comes over MQTT is traffic, so it keeps a session alive, and a line without one
-        attaches first, where that is how devices are taken to behave.
+        attaches first, where that is how devices are taken to behave. A new session is told of
+        only once it is kept.
         """
-        if line is None:
-            return Refusal.NOT_AUTHORISED
-        session = line.session
-        alive = session is not None and not session.ghost
-        if not alive and not self._parts.rules.implicit_attach:
-            return Refusal.NOT_AUTHORISED
+        if not self._has_session(line) and not self._parts.rules.implicit_attach:
+            then(Refusal.NOT_AUTHORISED)
+            return
         answer = self._parts.gateway.attach(line, now_us)
-        if answer.decision == "refused":
-            return Refusal.UNAVAILABLE
-        kept = answer.decision in {"created", "kept"}
-        return Refusal.ACCEPTED if kept else Refusal.NOT_AUTHORISED
+        if answer.decision == "created":
+            self._begin(self._keep_session(then))
+        elif answer.decision == "kept":
+            then(Refusal.ACCEPTED)
+        else:
+            refused = answer.decision == "refused"  # by the line cap; else by the line's state
+            then(Refusal.UNAVAILABLE if refused else Refusal.NOT_AUTHORISED)
+
+    async def _keep_session(self, then: Callable[[Refusal], None]) -> None:
+        try:
+            await self._parts.outbox.send()
+        except (OverloadedError, StoreTroubleError):
+            then(Refusal.UNAVAILABLE)
+        else:
+            then(Refusal.ACCEPTED)
 
     def joined(self, connection: Connection) -> None:
         """Know a connected client; the same client's older connection ends."""
@@ -238,10 +247,21 @@ class Endpoint:
             self._begin(self._carry(connection, line, packet, slot))
 
     async def _carry(self, connection: Connection, line: Line, packet: Publish, slot: Slot) -> None:
+        outcome = None
         try:
             outcome = await self._request(line, packet.topic, packet.payload)
         finally:
-            slot.done = True
+            self._conclude(connection, line, packet, slot, outcome)
+
+    def _conclude(
+        self,
+        connection: Connection,
+        line: Line,
+        packet: Publish,
+        slot: Slot,
+        outcome: Outcome | None,
+    ) -> None:
+        slot.done = True
         if outcome is not None and outcome.kind == "accepted":
             slot.after = lambda: self._hand_on(line, packet.topic, packet.payload, packet.qos)
             if packet.qos:
@@ -281,7 +301,12 @@ class Endpoint:
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._parts.log.error("mqtt_failed", failure=repr(failure))
 
     # ---- subscriptions -------------------------------------------------------------------------
 
@@ -331,9 +356,9 @@ class Endpoint:
                 if broker is not None and not await broker.subscribe(pattern):
                     self._refuse(connection, packet, codes, pattern)
         finally:
+            slot.reply = encode(Suback(packet_id=packet.packet_id, codes=tuple(codes)))
             slot.done = True
-        slot.reply = encode(Suback(packet_id=packet.packet_id, codes=tuple(codes)))
-        connection.settle()
+            connection.settle()
 
     def _refuse(
         self, connection: Connection, packet: Subscribe, codes: list[int], pattern: str

@@ -11,12 +11,18 @@ from vpg.rating.ledger import BillingState
 from vpg.service.gateway.chance import HashChance
 from vpg.service.gateway.gateway import Gateway
 from vpg.service.values import LineEntry, Rules, VpgOrder
+from vpg.timebase import from_datetime
 
 if TYPE_CHECKING:
     from vpg.rating.events import UsageEvent
     from vpg.service.gateway.lines import Line
 
 OPERATOR = "OP1"
+
+
+def at_us(one: UsageEvent) -> int:
+    """Return when ``one`` happened."""
+    return from_datetime(one.time)
 
 
 def order(name: str = "v", **more: Any) -> VpgOrder:
@@ -76,3 +82,9 @@ class Core:
     def kinds(self) -> Counter[str]:
         """Return how many events of each type (and outcome) were told since the last time."""
         return Counter(f"{one.type} {one.data.outcome}".strip() for one in self.told())
+
+    def attach_all(self) -> None:
+        """Let every line attach, and forget that it was told."""
+        for line in self.lines:
+            self.gateway.attach(line, START_US)
+        self.told()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support_service_core import Core
+from tests.support_service_core import Core, at_us
 from tests.support_sim import START_US, sec
 from vpg.rating.events import CONFIG, CREATED, DELETED, MODIFIED, REFUSED, REQUEST
 from vpg.rating.ledger import BillingState
 from vpg.service.values import Limiter
-from vpg.timebase import HOUR_US, from_datetime
+from vpg.timebase import HOUR_US
 
 if TYPE_CHECKING:
     from vpg.rating.events import UsageEvent
@@ -107,11 +107,6 @@ class Drive:
                 gateway.switch("v", feature, value, now_us)
             case _:
                 gateway.tick(now_us)
-
-
-def at_us(one: UsageEvent) -> int:
-    """Return when ``one`` happened."""
-    return from_datetime(one.time)
 
 
 def sessions_add_up(events: list[UsageEvent]) -> tuple[int, int]:

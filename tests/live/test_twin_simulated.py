@@ -15,12 +15,13 @@ import pytest
 
 from scenarios import model
 from scenarios.loader import load_scenario
-from scenarios.model import MirrorPeer, RetryPolicy, Session, Upstream
+from scenarios.model import MirrorPeer, Payload, RetryPolicy, Session, Upstream
 from sim.run import simulate
 from tests.support import ROOT
 from tests.support_random import any_case, plain_case
 from tests.support_scenarios import catalogue
 from tests.support_service_twin import COMPARED, compare, possible
+from tests.support_service_twin_http import HttpTransport
 from tests.support_sim import (
     at,
     every,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from vpg.catalogue.model import Catalogue
     from vpg.results import RunResult
 
+NOTHING = Payload()
 READY = {
     "smallest": 1.0,
     "alarm-storm": 2.0,
@@ -219,6 +221,77 @@ def test_limits_that_the_catalogue_changes_hold_from_their_day_on() -> None:
     assert found.differences == []
     first, second = found.simulated.rows
     assert second.accepted_beam < first.accepted_beam
+
+
+# ---- over HTTP -----------------------------------------------------------------------------------
+
+
+def over_http() -> tuple[Scenario, Catalogue]:
+    """Return a scenario that needs no real waiting, with everything that HTTP can tell."""
+    gate = vpg(
+        "gate",
+        type="D",
+        contract_fee=True,
+        inspection=True,
+        upstream=Upstream(),
+        created_at_us=at(60),
+    )
+    callers = fleet(
+        "callers",
+        poisson(40, "call"),
+        poisson(20, "report", service="funnel", down=NOTHING),
+        lines=5,
+        vpg_id="gate",
+        session=Session(attach="on_report", notice_us=sec(7)),
+        attach_retry=fixed(20, 4),
+        retry=fixed(3, 4, retry_after=True),
+    )
+    steady = fleet(
+        "steady",
+        poisson(300, "beat", service="funk", down=NOTHING),
+        lines=3,
+        vpg_id="gate",
+        session=Session(attach="at_start"),
+        attach_retry=fixed(11),
+        retry=fixed(1, 3),
+    )
+    events: tuple[model.Event, ...] = (
+        model.PowerCut(at_us=at(700), until_us=at(1_000.5), fleets=("callers",)),
+        model.ForcedCut(at_us=at(1_200), fleets=("steady",)),
+        model.ConnectionChange(at_us=at(1_300), vpg_id="gate", kind="vpn", change=2),
+        model.LineChange(
+            at_us=at(1_400), fleet="steady", first_line=0, lines=1, status="suspended"
+        ),
+        model.Recreate(at_us=at(1_500.25), vpg_id="gate", type="D", size="medium"),
+        model.FeatureSwitch(at_us=at(1_600), vpg_id="gate", feature="inspection", value=0),
+        model.ConnectionChange(at_us=at(1_800), vpg_id="gate", kind="vpn", change=-1),
+        model.LineChange(at_us=at(2_000), fleet="steady", first_line=0, lines=1, status="active"),
+        model.FeatureSwitch(at_us=at(2_100), vpg_id="gate", feature="fixed_ip", value=2),
+        model.Growth(at_us=at(2_200), fleet="steady", lines=1),
+        model.Recreate(at_us=at(3_600), vpg_id="gate", type="C", size="small"),
+    )
+    what = scenario(
+        callers,
+        steady,
+        vpgs=(dataclasses.replace(gate, deleted_at_us=at(8_000)),),
+        events=events,
+        end_us=at(9_000),
+        seed=8,
+        a16_idle_timeout_us=sec(60),
+        a28_cut_after_us=sec(900),
+    )
+    return what, small_limits(6, 1)
+
+
+@pytest.mark.parametrize("above", ["refuse", pytest.param("reset", marks=pytest.mark.long)])
+def test_a_scenario_over_http_is_served_as_simulated(above: Any) -> None:
+    what, small = over_http()
+    assumptions = dataclasses.replace(what.assumptions, a03_above_rate=above)
+    found = compare(dataclasses.replace(what, assumptions=assumptions), small, make=HttpTransport)
+    assert found.differences == []
+    rows = found.simulated.rows
+    for column in ("throttled_funk", "no_session_funk", "sessions_refused", "ghosts_peak"):
+        assert sum(getattr(row, column) for row in rows) > 0, column
 
 
 # ---- the comparison can fail ---------------------------------------------------------------------

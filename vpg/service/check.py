@@ -112,6 +112,13 @@ def _wrong_order(one: UsageEvent, life: VpgLife, at_us: int) -> Refusal | None:
         return Refusal("config_order", words)
     if not life.lives:
         return Refusal("vpg_ended", f"the VPG {life.vpg_id!r} has ended")
-    if life.born_us < 0 and one.data.config is not None and not one.data.config.exists:
+    config = one.data.config
+    if config is None:
+        return None  # Told as a contradiction.
+    if life.born_us < 0 and not config.exists:
         return Refusal("vpg_not_yet", f"the VPG {life.vpg_id!r} cannot end before it exists")
+    if life.configs and config.exists and not config.resized:
+        last = life.configs[-1].config
+        if (last.type, last.size) != (config.type, config.size):
+            return Refusal("invalid", "data.config.resized must say that type or size change")
     return None

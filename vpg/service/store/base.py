@@ -144,8 +144,8 @@ class Store(Protocol):
     ) -> Hours:
         """Return the rows of clock hours that touch [from, until), of what exists up to ``now_us``.
 
-        ``vpg_ids`` None: all. ``late_until``: without what came after that month (its first
-        instant) had become final (0: only what came in time); None: with everything.
+        ``vpg_ids`` None: all. ``late_until``: as known when that month (its first
+        instant) became final; None: everything.
         """
 
     def late_months(self, period_us: int) -> list[int]:

@@ -127,7 +127,7 @@ def _sums(own: Bill, corrected: Bill) -> tuple[int, int]:
 
 def _arrivals(store: Store, vpg_ids: Sequence[str], begin_us: int, now_us: int) -> list[Arrival]:
     """Return the rows of a month that came in time, and what its period changed in earlier ones."""
-    found = _rows(store, vpg_ids, begin_us, now_us, 0)
+    found = _rows(store, vpg_ids, begin_us, now_us, begin_us)
     arrivals = [Arrival(row=row, arrived_us=row.hour_start_us) for row in found]
     before_us = month_start(begin_us - 1)
     for month_us in store.late_months(begin_us):

@@ -176,6 +176,9 @@ class _Replay:
         if ended is not None and hour_start(ended.at_us - 1) < self._begin_us:
             self._until_us = self._begin_us
         ledger = self._ledger(before[-1].config, self._begin_us)
+        # Type and size are those of the last change that said that they change.
+        sized = [before[0], *(one for one in before if one.config.resized)][-1].config
+        ledger.type, ledger.size = sized.type, sized.size
         ledger.config_seq = sum(one.config.resized for one in before)
         return ledger, self._configs[len(before) :]
 

@@ -38,6 +38,8 @@ class Months:
         """Follow ``calendar``."""
         self.calendar = calendar
         self._final: dict[int, int] = {}
+        self._last = (1, 0, 0)
+        """Begin, end and final instant of the month last asked for."""
 
     def final_us(self, month_us: int) -> int:
         """Return the instant from which the figures of the month beginning there are final."""
@@ -49,7 +51,11 @@ class Months:
 
     def late_of(self, at_us: int, arrived_us: int) -> int:
         """Return 0 for what came in time, else the first month that was not yet final."""
+        begin_us, end_us, final_us = self._last
+        if begin_us <= at_us < end_us and arrived_us < final_us:
+            return 0
         month_us: int = month_start(at_us)
+        self._last = (month_us, next_month_start(month_us), self.final_us(month_us))
         if arrived_us < self.final_us(month_us):
             return 0
         while arrived_us >= self.final_us(month_us):

@@ -11,7 +11,7 @@ import io
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -227,10 +227,8 @@ def read_answer(sock: socket.socket) -> Raw | None:
 
 def ask(sock: socket.socket, data: bytes) -> Raw | None:
     """Send ``data`` and return the answer."""
-    try:
+    with suppress(ConnectionError):
         sock.sendall(data)
-    except ConnectionError:
-        pass
     return read_answer(sock)
 
 

@@ -59,10 +59,8 @@ async def _told(asked: Asked) -> None:
     """Wait until what the change means is committed."""
     try:
         await asked.parts.outbox.send()
-    except OverloadedError:
-        raise RefusedError(answers.OVERLOADED) from None
-    except StoreTroubleError:
-        raise RefusedError(answers.STORE_TROUBLE) from None
+    except (OverloadedError, StoreTroubleError) as error:
+        raise RefusedError(answers.trouble(error)) from None
 
 
 # ---- VPGs ----------------------------------------------------------------------------------------

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from vpg.service.ports import OverloadedError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from vpg.service.ports import StoreTroubleError
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -32,6 +36,14 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
 
 
+WHOLE: Final = "vpg.answer"
+"""Extension of the scope: a function that takes a whole ``Answer`` (``vpg.service.http.cycle``)."""
+
+
+BODY: Final = "vpg.body"
+"""Extension of the scope: a function that gives the whole body if it is there, else None."""
+
+
 class Answer(NamedTuple):
     """One whole HTTP answer."""
 
@@ -40,7 +52,7 @@ class Answer(NamedTuple):
     body: bytes = b""
 
     async def __call__(self, send: Send) -> None:
-        """Send it."""
+        """Send it as ASGI has it."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
 
@@ -72,6 +84,11 @@ STORE_TROUBLE: Final = fault(
     "the store cannot commit at present; nothing was counted, send it again later",
     retry_s=STORE_RETRY_S,
 )
+
+
+def trouble(error: OverloadedError | StoreTroubleError) -> Answer:
+    """Return what whoever asked is told of a commit that was not."""
+    return OVERLOADED if isinstance(error, OverloadedError) else STORE_TROUBLE
 
 
 class TooLargeError(Exception):

@@ -132,7 +132,8 @@ def _figures() -> list[Operation]:
             name="listBills",
             summary="Every month, newest first",
             run=billing.bills,
-            told={200: Told(shape=shapes.BillList)},
+            query=shapes.BillsQuery,
+            told={200: Told(shape=shapes.BillList), 404: Told()},
         ),
         Operation(
             path="/v1/bills/{yyyyMM}",
@@ -140,7 +141,7 @@ def _figures() -> list[Operation]:
             name="getBill",
             summary="One month with its lines",
             run=billing.bill,
-            query=shapes.FormatQuery,
+            query=shapes.BillQuery,
             told={200: Told(shape=shapes.BillShape, csv=True)},
         ),
     ]

@@ -21,17 +21,26 @@ _PATH: Final = "/v1/usage-events"
 _NOWHERE: Final = fault(404, "not_found", "nothing listens here")
 
 
-def api_app(parts: Parts) -> App:
-    """Return the API: usage events the short way, everything else by Starlette."""
-    hot, rest = UsageEvents(parts), api(parts)
+class Api:
+    """The API: usage events the short way, everything else by Starlette."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, parts: Parts) -> None:
+        """Answer for ``parts``."""
+        self.hot = UsageEvents(parts)
+        """A connection that knows a request for it may go there directly."""
+        self._rest = api(parts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["path"] == _PATH and scope["method"] == "POST":
-            await hot(scope, receive, send)
+            await self.hot(scope, receive, send)
         else:
-            await rest(scope, receive, send)
+            await self._rest(scope, receive, send)
 
-    return app
+
+def api_app(parts: Parts) -> App:
+    """Return the API."""
+    return Api(parts)
 
 
 def entry_app(parts: Parts) -> App:

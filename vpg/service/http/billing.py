@@ -1,87 +1,114 @@
 """What the API tells of bills: every rating month, or one with its lines.
 
-Owns: bills on the wire. Does not own: charges and corrections (``vpg.service.store``), months, tax
-and rounding (``vpg.billing.month``). Money is whole yen; lines are micro-yen, tax excluded.
+Owns: bills on the wire, and whose. Does not own: what a month owes (``vpg.service.store.bills``).
+Money is whole yen; lines are micro-yen, tax excluded.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from vpg.billing.calendar import BusinessCalendar, invoice_dates
-from vpg.billing.month import bill_months
-from vpg.service.http.asking import json_of, not_found, table, wants_csv
-from vpg.service.http.reading import charges_of, in_thread, month_us, own_vpgs
+from vpg.errors import InputError
+from vpg.service.http.answers import fault
+from vpg.service.http.asking import (
+    Asked,
+    RefusedError,
+    invalid,
+    json_of,
+    not_found,
+    table,
+    wants_csv,
+)
+from vpg.service.http.reading import in_thread
 from vpg.service.http.shapes import BillList, BillShape, CostShape
-from vpg.timebase import month_name, month_start
+from vpg.service.store.bills import bill as bill_of
+from vpg.service.store.bills import months_of
+from vpg.timebase import month_name
 
 if TYPE_CHECKING:
-    from vpg.billing.month import BillMonth
     from vpg.service.http.answers import Answer
-    from vpg.service.http.asking import Asked
     from vpg.service.parts import Parts
+    from vpg.service.store.bills import ServiceBill
 
-_CATEGORY = "vpg"
-MONTHS_MAX = 18
+MONTHS_MAX: Final = 18
 """Months told of at most. Source: the provider's API keeps as many."""
+_CATEGORY: Final = "vpg"
+
+
+def _operators(asked: Asked, wanted: str) -> list[str]:
+    """Return the operators whose bills are asked for; raises 404 for strangers."""
+    lives = asked.parts.store.lives()
+    known = sorted({life.operator_id for life in lives if asked.mine(life.operator_id)})
+    if not wanted:
+        return known
+    if wanted not in known:
+        raise not_found("operator")
+    return [wanted]
 
 
 async def bills(asked: Asked) -> Answer:
     """Tell every month in which there is something to bill, newest first."""
     parts = asked.parts
 
-    def read() -> list[BillShape]:
-        vpg_ids, found = own_vpgs(asked), []
-        start_us = month_start(parts.clock.now_us())
-        first_us = _first_us(parts, vpg_ids)
-        for _ in range(MONTHS_MAX):
-            if first_us is None or start_us < month_start(first_us):
-                break
-            found.append(_bill(parts, vpg_ids, start_us, with_lines=False))
-            start_us = month_start(start_us - 1)
-        return found
+    def read() -> tuple[BillShape, ...]:
+        now_us, found = parts.clock.now_us(), []
+        for operator in _operators(asked, asked.query.operator_id):
+            months = months_of(parts.store, now_us, operator_id=operator)[-MONTHS_MAX:]
+            found += [_shape(_read(parts, operator, month)) for month in reversed(months)]
+        return tuple(found)
 
-    return json_of(BillList(billList=tuple(await in_thread(read))))
+    return json_of(BillList(billList=await in_thread(read)))
 
 
 async def bill(asked: Asked) -> Answer:
     """Tell one month with its lines; as CSV, its lines."""
-    parts = asked.parts
-    start_us = month_us(asked, asked.named("yyyyMM"))
-    if start_us > parts.clock.now_us():
-        raise not_found("month yet")
-    shape = await in_thread(lambda: _bill(parts, own_vpgs(asked), start_us, with_lines=True))
+    parts, month = asked.parts, asked.named("yyyyMM")
+
+    def read() -> BillShape:
+        operators = _operators(asked, asked.query.operator_id)
+        if len(operators) > 1:
+            words = f"this token speaks for {len(operators)} operators: say operator_id"
+            raise RefusedError(fault(422, "invalid", words))
+        now_us = parts.clock.now_us()
+        if not operators or month not in months_of(parts.store, now_us, operator_id=operators[0]):
+            raise not_found("month")
+        return _shape(_read(parts, operators[0], month), with_lines=True)
+
+    shape = await in_thread(read)
     if wants_csv(asked):
         return table(asked, shape.costBreakdownList, CostShape)
     return json_of(shape)
 
 
-def _first_us(parts: Parts, vpg_ids: list[str]) -> int | None:
-    lives = [parts.store.life(vpg_id) for vpg_id in vpg_ids]
-    born = [life.born_us for life in lives if life is not None and life.born_us >= 0]
-    return min(born, default=None)
+def _read(parts: Parts, operator: str, month: str) -> ServiceBill:
+    try:
+        return bill_of(
+            parts.store,
+            month,
+            parts.clock.now_us(),
+            operator_id=operator,
+            catalogue=parts.catalogue,
+            rules=parts.billing,
+        )
+    except InputError as error:
+        raise invalid(error) from None
 
 
-def _bill(parts: Parts, vpg_ids: list[str], start_us: int, *, with_lines: bool) -> BillShape:
-    months = bill_months(
-        charges_of(parts, vpg_ids, start_us), parts.catalogue, parts.billing.rounding
-    )
-    month = months.months[0] if months.months else None
-    name = month_name(start_us)
-    final_us = invoice_dates(name, BusinessCalendar()).figures_final_us
+def _shape(one: ServiceBill, *, with_lines: bool = False) -> BillShape:
     return BillShape(
-        yearMonth=name,
-        state="closed" if parts.clock.now_us() >= final_us else "temporary",
-        amount=month.tax_included_yen if month else 0,
-        taxExcludedAmount=month.tax_excluded_yen if month else 0,
-        taxAmount=month.tax_yen if month else 0,
-        complete=months.complete,
-        costBreakdownList=_lines(month) if with_lines and month else (),
+        operatorId=one.operator_id,
+        yearMonth=one.month,
+        state=one.state,
+        amount=one.tax_included_yen,
+        taxExcludedAmount=one.tax_excluded_yen,
+        taxAmount=one.tax_yen,
+        complete=one.complete,
+        costBreakdownList=(*_own(one), *_corrections(one)) if with_lines else (),
     )
 
 
-def _lines(month: BillMonth) -> tuple[CostShape, ...]:
-    return tuple(
+def _own(one: ServiceBill) -> list[CostShape]:
+    return [
         CostShape(
             billItemCategory=_CATEGORY,
             billItemName=item.bill_item,
@@ -90,5 +117,21 @@ def _lines(month: BillMonth) -> tuple[CostShape, ...]:
             unitPriceMicroYen=item.unit_price_micro_yen,
             amountMicroYen=item.amount_micro_yen,
         )
+        for month in one.bill.months
         for item in month.items
-    )
+    ]
+
+
+def _corrections(one: ServiceBill) -> list[CostShape]:
+    return [
+        CostShape(
+            billItemCategory=_CATEGORY,
+            billItemName=correction.charge.bill_item,
+            vpgId=correction.charge.vpg_id,
+            quantity=correction.charge.quantity,
+            unitPriceMicroYen=correction.charge.unit_price_micro_yen,
+            amountMicroYen=correction.charge.amount_micro_yen,
+            correctsMonth=month_name(correction.month_us),
+        )
+        for correction in one.corrections
+    ]

@@ -22,13 +22,13 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from vpg.service.http.answers import fault
-from vpg.service.http.cycle import Cycle
+from vpg.service.http.answers import BODY, WHOLE, fault
+from vpg.service.http.cycle import Cycle, steps
 
 if TYPE_CHECKING:
     import asyncio
 
-    from vpg.service.http.answers import Answer
+    from vpg.service.http.answers import Answer, App, Scope
     from vpg.service.values import Bounds
 
 USAGE_EVENTS: Final = b"/v1/usage-events"
@@ -43,6 +43,8 @@ _FRAME_FACTOR: Final = 16
 """Bytes of chunk framing for one byte of body, at most (the smallest chunk takes 6)."""
 
 _IDLE, _AWAITED, _HEADERS, _BODY, _ENDED = range(5)
+_USAGE_EVENTS_PATH: Final = USAGE_EVENTS.decode()
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _SPECIAL = frozenset({b"host", b"transfer-encoding", b"expect"})
 
 _TOO_MANY_HEADERS = fault(431, "headers_too_large", "too many headers, or too many bytes of them")
@@ -116,7 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.deadline = math.inf
         self._phase = _IDLE
         self._header_bytes = 0
-        self._header_count = 0
+        self._headers_max = self.traffic.bounds.headers
+        self._header_bytes_max = self.traffic.bounds.header_bytes
         self._hosts = 0
         self._fed = 0
         self._raw = 0
@@ -124,6 +127,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal: Answer = _MALFORMED
         self._running: Cycle | None = None
         self._waiting: list[Cycle] = []
+        self._hot: Cycle | None = None
+        self._extensions: dict[str, Any] = {WHOLE: self._tell, BODY: self._body}
+        self._hot_app: App = getattr(self.app, "hot", self.app)
 
     # --- the connection ---------------------------------------------------------------------
 
@@ -152,6 +158,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_writing()
         self.transport.close()
         self.parser = None  # type: ignore[assignment]
+        self._extensions = {}
+        self._hot = None
         del exc
 
     def shutdown(self) -> None:
@@ -214,6 +222,8 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._end(self._refusal)
             return
+        if self._hot is not None:
+            self._drive()
         if self._phase == _HEADERS and self._fed == began:
             # Still inside what began in an earlier piece: a header that never ends is not kept.
             self._header_bytes += len(data)
@@ -232,9 +242,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.deadline = self.loop.time() + self.traffic.bounds.header_s
         self._phase = _HEADERS
         self._fed += 1
-        self._header_bytes = self._header_count = self._hosts = 0
+        self._header_bytes = self._hosts = 0
         self._raw = self._body_bytes = 0
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_url(self, url: bytes) -> None:
         """Take some of the target."""
@@ -244,12 +256,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header; one behind the body counts, and means nothing."""
-        bounds = self.traffic.bounds
-        self._header_count += 1
+        headers = self.headers
         self._header_bytes += len(name) + len(value)
-        if self._header_count > bounds.headers or self._header_bytes > bounds.header_bytes:
+        if len(headers) >= self._headers_max or self._header_bytes > self._header_bytes_max:
             self._refuse(_TOO_MANY_HEADERS)
         if self._phase != _HEADERS:
+            # The application has these already: a list of its own counts what comes behind.
+            self.headers = [*headers, (name, value)]
             return
         name = name.lower()
         if name in _SPECIAL:
@@ -259,7 +272,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.expect_100_continue = value.lower() == b"100-continue"
             elif value.lower() != b"chunked" or self.parser.get_http_version() != "1.1":
                 self._refuse(_CODING)
-        self.headers.append((name, value))
+        headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Let the application answer, or let the request wait for the ones before it."""
@@ -268,17 +281,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if version != "1.1":
             if version != "1.0":
                 self._refuse(_VERSION)
-            self.scope["http_version"] = version
         elif self._hosts != 1:
             self._refuse(_HOST)
         if parser.should_upgrade():
             self._refuse(_NO_UPGRADE)
         if len(self._waiting) >= PIPELINE_MAX:
             self._refuse(_MALFORMED)
-        self._place(parser.get_method())
         cycle = Cycle(
             connection=self,
-            scope=self.scope,  # type: ignore[arg-type]  # a TypedDict is one
+            scope=self._asked(version),
             keep_alive=version == "1.1" and parser.should_keep_alive(),
             expects_continue=self.expect_100_continue,
         )
@@ -290,27 +301,53 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self._waiting.append(cycle)
 
-    def _place(self, method: bytes) -> None:
-        scope = self.scope
-        scope["method"] = method.decode("ascii")
+    def _asked(self, version: str) -> Scope:
+        """Return the ASGI scope of the request."""
         if self.url == USAGE_EVENTS:
-            scope["path"], scope["raw_path"], scope["query_string"] = (
-                "/v1/usage-events",
-                USAGE_EVENTS,
-                b"",
-            )
-            return
-        parsed = httptools.parse_url(self.url)
-        raw = parsed.path or b"/"
-        scope["path"] = unquote(raw.decode("ascii"))
-        scope["raw_path"] = raw
-        scope["query_string"] = parsed.query or b""
+            path, raw, query = _USAGE_EVENTS_PATH, USAGE_EVENTS, b""
+        else:
+            parsed = httptools.parse_url(self.url)
+            raw = parsed.path or b"/"
+            path = unquote(raw.decode("ascii"))
+            query = parsed.query or b""
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": self.parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": path,
+            "raw_path": raw,
+            "query_string": query,
+            "headers": self.headers,
+            "extensions": self._extensions,
+        }
+
+    def _tell(self, answer: Answer) -> None:
+        if self._running is not None:
+            self._running.tell(answer)
+
+    def _body(self, most: int) -> bytes | None:
+        return None if self._running is None else self._running.whole(most)
 
     def _begin(self, cycle: Cycle) -> None:
         self._running = cycle
+        scope = cycle.scope
+        if scope["raw_path"] is USAGE_EVENTS and scope["method"] == "POST":
+            # Most requests by far: they begin at the end of what is being read, without a task.
+            self._hot = cycle
+            return
         task = self.loop.create_task(cycle.run(self.app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def _drive(self) -> None:
+        cycle, self._hot = self._hot, None
+        if cycle is not None:
+            steps(cycle.run(self._hot_app), self.loop)
 
     def on_body(self, body: bytes) -> None:
         """Take some of a body; nobody keeps what its request no longer needs."""
@@ -372,6 +409,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._waiting:
             self._begin(self._waiting.pop(0))
+            self.loop.call_soon(self._drive)
         elif self._phase == _IDLE:
             self.deadline = self._idle_until()
         if not self._waiting:

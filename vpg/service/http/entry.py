@@ -49,10 +49,6 @@ _HEADER: Final = fault(400, "header", "x-vpg-line and x-vpg-answer-bytes come on
 _FAILED: Final = fault(
     503, "upstream_failed", "the upstream failed or did not answer in time", retry_s=1
 )
-_TROUBLE: Final[dict[type[BaseException], Answer]] = {
-    OverloadedError: answers.OVERLOADED,
-    StoreTroubleError: answers.STORE_TROUBLE,
-}
 _REFUSED: Final = {
     "no_session": "the line has no session",
     "line_cap": "the VPG accommodates no more sessions",
@@ -97,7 +93,7 @@ class Entry:
         except TooLargeError:
             answer = self._too_large
         except (OverloadedError, StoreTroubleError) as error:
-            answer = _TROUBLE[type(error)]
+            answer = answers.trouble(error)
         except GoneError:
             return
         except _CutError:

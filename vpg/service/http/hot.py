@@ -17,7 +17,7 @@ import msgspec
 
 from vpg.service.cloudevents import BodyError, ItemProblem, received
 from vpg.service.http import answers
-from vpg.service.http.answers import GoneError, TooLargeError, fault, plain, whole_body
+from vpg.service.http.answers import BODY, WHOLE, GoneError, TooLargeError, fault, plain, whole_body
 from vpg.service.http.auth import EVERY_OPERATOR, FORBIDDEN, UNAUTHORIZED
 from vpg.service.ports import CONFLICT, OverloadedError, StoreTroubleError
 
@@ -46,42 +46,48 @@ class UsageEvents:
 
     def __init__(self, parts: Parts) -> None:
         """Count with the counter of ``parts``."""
-        self._parts = parts
+        self._tokens = parts.tokens
+        self._now_us = parts.clock.now_us
+        self._wrong = parts.checker.wrong
+        self._count = parts.counter.count
+        self._body_max = parts.bounds.body_bytes
+        self._events_max = parts.bounds.batch_events
         self._too_large = fault(
             413, "too_large", f"a request's body has at most {parts.bounds.body_bytes} bytes"
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        extensions = scope.get("extensions")
         try:
-            answer = await self._answer(scope, receive)
+            speaker, content_type, declared = self._seen(scope["headers"])
+            body = extensions[BODY](self._body_max) if extensions else None
+            if body is None:
+                body = await whole_body(receive, declared, self._body_max)
+            got = received(content_type, scope["headers"], body, events_max=self._events_max)
+            waiting, problems, places = self._checked(got, speaker)
+            results = await self._count(waiting) if waiting else ()
+            answer = _answer(got, waiting, places, results, problems)
+        except _RefusedError as refused:
+            answer = refused.answer
+        except BodyError as error:
+            answer = fault(error.status, error.code, error.message)
+        except TooLargeError:
+            answer = self._too_large
+        except (OverloadedError, StoreTroubleError) as error:
+            answer = answers.trouble(error)
         except GoneError:
             return
-        await answer(send)
+        if extensions:
+            extensions[WHOLE](answer)
+        else:
+            await answer(send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        headers = scope["headers"]
-        tokens = self._parts.tokens
-        speaker = tokens.operator_in(headers) if tokens else EVERY_OPERATOR
+    def _seen(self, headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bytes, int | None]:
+        """Return who speaks, the body's type and its length, if that is said."""
+        speaker = self._tokens.operator_in(headers) if self._tokens else EVERY_OPERATOR
         if speaker is None:
-            return UNAUTHORIZED
-        try:
-            got = await self._read(headers, receive)
-            if speaker != EVERY_OPERATOR and any(
-                event.data.operatorId != speaker for event in got.events
-            ):
-                return FORBIDDEN
-            return await self._count(got)
-        except BodyError as error:
-            return fault(error.status, error.code, error.message)
-        except TooLargeError:
-            return self._too_large
-        except OverloadedError:
-            return answers.OVERLOADED
-        except StoreTroubleError:
-            return answers.STORE_TROUBLE
-
-    async def _read(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> Received:
+            raise _RefusedError(UNAUTHORIZED)
         content_type, declared = b"", None
         for name, value in headers:
             if name == b"content-type":
@@ -90,48 +96,73 @@ class UsageEvents:
                 content_type = value
             elif name == b"content-length":
                 declared = int(value)
-        bounds = self._parts.bounds
-        body = await whole_body(receive, declared, bounds.body_bytes)
-        return received(content_type, headers, body, events_max=bounds.batch_events)
-
-    async def _count(self, got: Received) -> Answer:
-        events, places = got.events, got.places
-        problems = self._checked(events, places)
-        if problems:
-            bad = {problem.index for problem in problems}
-            keep = [i for i in range(len(events)) if (places[i] if places else i) not in bad]
-            places = [places[i] if places else i for i in keep]
-            events = [events[i] for i in keep]
-        results = await self._parts.counter.count(events) if events else ()
-        if CONFLICT in results:
-            problems += [
-                problem_of(place, event, 409, "conflict", _CONFLICT_MESSAGE)
-                for place, event, result in zip(
-                    places or range(len(events)), events, results, strict=True
-                )
-                if result == CONFLICT
-            ]
-        problems += got.problems
-        if got.single:
-            return _single(problems)
-        counted = len(results) - sum(1 for result in results if result == CONFLICT)
-        problems.sort(key=lambda problem: problem.index)
-        body = msgspec.json.encode(Counted(counted, tuple(problems)))
-        return plain(_STATUS_MULTI if problems else 200, body)
+        return speaker, content_type, declared
 
     def _checked(
-        self, events: Sequence[UsageEvent], places: Sequence[int] | None
-    ) -> list[ItemProblem]:
-        """Return why some of ``events`` may not be counted."""
-        now_us = self._parts.clock.now_us()
-        wrong = self._parts.checker.wrong
-        problems = []
-        for index, event in enumerate(events):
+        self, got: Received, speaker: str
+    ) -> tuple[list[UsageEvent], list[ItemProblem], Sequence[int] | None]:
+        """Return the events that may be counted, why others may not, and the places of the former.
+
+        Places of None: every event of the request may be counted.
+        """
+        events = got.events
+        places: Sequence[int] | None = got.places
+        if speaker != EVERY_OPERATOR:
+            for event in events:
+                if event.data.operatorId != speaker:
+                    raise _RefusedError(FORBIDDEN)
+        now_us, wrong = self._now_us(), self._wrong
+        if places is None:
+            for event in events:
+                if wrong(event, now_us) is not None:
+                    break
+            else:
+                return events, [], None
+            places = range(len(events))
+        problems, kept, kept_places = list(got.problems), [], []
+        for place, event in zip(places, events, strict=True):
             refusal = wrong(event, now_us)
-            if refusal is not None:
-                place = places[index] if places else index
+            if refusal is None:
+                kept.append(event)
+                kept_places.append(place)
+            else:
                 problems.append(problem_of(place, event, 422, refusal.code, refusal.message))
-        return problems
+        return kept, problems, kept_places
+
+
+class _RefusedError(Exception):
+    """The request as a whole is refused."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def _answer(
+    got: Received,
+    events: Sequence[UsageEvent],
+    places: Sequence[int] | None,
+    results: Sequence[int],
+    problems: list[ItemProblem],
+) -> Answer:
+    """Return the answer to a request of which ``events`` were counted with ``results``."""
+    if CONFLICT in results:
+        problems += [
+            problem_of(place, event, 409, "conflict", _CONFLICT_MESSAGE)
+            for place, event, result in zip(
+                range(len(events)) if places is None else places, events, results, strict=True
+            )
+            if result == CONFLICT
+        ]
+    if got.single:
+        if not problems and not got.problems:
+            return answers.NO_CONTENT
+        (problem,) = problems or got.problems
+        return fault(problem.status, problem.code, problem.message)
+    problems.sort(key=lambda problem: problem.index)
+    counted = len(results) - sum(result == CONFLICT for result in results)
+    body = msgspec.json.encode(Counted(counted, tuple(problems)))
+    return plain(_STATUS_MULTI if problems else 200, body)
 
 
 def problem_of(index: int, event: UsageEvent, status: int, code: str, message: str) -> ItemProblem:
@@ -144,10 +175,3 @@ def problem_of(index: int, event: UsageEvent, status: int, code: str, message: s
         code=code,
         message=message,
     )
-
-
-def _single(problems: list[ItemProblem]) -> Answer:
-    if not problems:
-        return answers.NO_CONTENT
-    problem = problems[0]
-    return fault(problem.status, problem.code, problem.message)

@@ -81,8 +81,16 @@ class DetachQuery(Struct, frozen=True, kw_only=True):
     cut: Annotated[bool, Meta(description="The platform deletes the session or ghost.")] = False
 
 
-class FormatQuery(Struct, frozen=True, kw_only=True):
-    """JSON or CSV."""
+class BillsQuery(Struct, frozen=True, kw_only=True):
+    """Whose bills."""
+
+    operator_id: Annotated[
+        str, Meta(max_length=64, description="Default: every operator the token speaks for.")
+    ] = ""
+
+
+class BillQuery(BillsQuery, frozen=True, kw_only=True):
+    """Whose bill, as JSON or CSV."""
 
     format: Format = ""
 
@@ -107,11 +115,14 @@ class CostShape(Struct, frozen=True, kw_only=True):
     quantity: int
     unitPriceMicroYen: int | None  # noqa: N815
     amountMicroYen: int | None  # noqa: N815
+    correctsMonth: str = ""  # noqa: N815
+    """Rating month that this line corrects; empty: the bill's own."""
 
 
 class BillShape(Struct, frozen=True, kw_only=True):
     """One rating month; ``closed``: nothing can change it any more."""
 
+    operatorId: str  # noqa: N815
     yearMonth: str  # noqa: N815
     state: Literal["temporary", "closed"]
     currency: Literal["JPY"] = "JPY"

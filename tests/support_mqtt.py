@@ -29,6 +29,7 @@ from vpg.service.clock import Anchor, RunningClock, wall_us
 from vpg.service.gateway.chance import HashChance
 from vpg.service.gateway.gateway import Gateway
 from vpg.service.http.auth import Tokens
+from vpg.service.junction_sender import JunctionSender
 from vpg.service.log import Log
 from vpg.service.mqtt.codec import Decoder, encode
 from vpg.service.mqtt.endpoint import Endpoint
@@ -36,7 +37,7 @@ from vpg.service.mqtt.packets import Connack, Connect
 from vpg.service.outbox import Outbox
 from vpg.service.ports import COUNTED
 from vpg.service.upstream import make_upstream
-from vpg.service.values import Bounds, LineEntry, Rules, Upstream, VpgOrder
+from vpg.service.values import Bounds, LineEntry, Peer, Rules, Upstream, VpgOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -102,13 +103,11 @@ class Rig:
         size: str = "large",
         lines: Sequence[LineEntry] = (),
         lines_max: int | None = None,
-        mirroring: bool = False,
-        **endpoint: Any,
+        peers: tuple[Peer, ...] = (),
     ) -> None:
         self.rules = rules or Rules()
         self.bounds = bounds or Bounds()
         self._url = upstream
-        self._endpoint_values = endpoint
         self.counter: Any = ListCounter()
         self.said = io.StringIO()
         now_us = wall_us()
@@ -116,7 +115,8 @@ class Rig:
         order = VpgOrder(
             id="v1",
             operator_id="OP0000000001",
-            state=BillingState(type="C", size=size, mirroring=mirroring),
+            state=BillingState(type="C", size=size, mirroring=bool(peers)),
+            peers=peers,
             upstream=Upstream(url=upstream, timeout_us=timeout_us),
         )
         others = tuple(entry(number) for number in range(LINES))
@@ -136,6 +136,8 @@ class Rig:
         self.loop = uvloop.new_event_loop()
         self.endpoint: Endpoint = cast("Endpoint", None)
         self.link: Any = None
+        self.dropped: list[str] = []
+        self.junction = JunctionSender(lambda vpg_id, _: self.dropped.append(vpg_id))
         self.port = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -146,6 +148,7 @@ class Rig:
     async def _start(self) -> None:
         self.link = make_upstream(self._url, name="vpg-test", log=Log(self.said))
         await self.link.start()
+        self.junction.start()
         parts: Any = SimpleNamespace(
             gateway=self.gateway,
             counter=self.counter,
@@ -154,11 +157,11 @@ class Rig:
             bounds=self.bounds,
             upstreams={"v1": self.link} if self._url else {},
             tokens=self.tokens,
-            junction=None,
+            junction=self.junction,
             log=Log(self.said),
             outbox=Outbox(self.gateway.outbox, self.counter, Log(self.said)),
         )
-        self.endpoint = Endpoint(parts, **self._endpoint_values)
+        self.endpoint = Endpoint(parts)
         listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.port = listening.getsockname()[1]
         await self.endpoint.start(listening)
@@ -166,6 +169,7 @@ class Rig:
     async def _stop(self) -> None:
         await self.endpoint.stop()
         await self.link.stop()
+        self.junction.stop()
         await asyncio.sleep(0.01)
 
     def start(self) -> None:

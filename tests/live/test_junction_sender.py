@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support_mqtt import entry, rig
 from vpg.gateway import junction
 from vpg.service.gateway.answers import Copy
 from vpg.service.junction_sender import (
@@ -21,6 +22,7 @@ from vpg.service.junction_sender import (
     checksum,
     inner_packet,
 )
+from vpg.service.mqtt.packets import Puback, Publish
 from vpg.service.values import GRE_IN_UDP_PORT, Peer
 
 if TYPE_CHECKING:
@@ -228,3 +230,28 @@ def test_before_the_start_everything_is_dropped() -> None:
         crossing(), [Copy(Peer(ip="127.0.0.1"), False, 0, 5)]
     )
     assert dropped == ["v1"]
+
+
+def test_what_devices_publish_is_copied_to_every_peer(peer: socket.socket) -> None:
+    """From a device's PUBLISH to the bytes at the peer; the count is of the same packets."""
+    to = Peer(ip="127.0.0.1", port=peer.getsockname()[1])
+    away = Peer(ip="peer.example")
+    unused = Peer(ip="127.0.0.1", port=9, enabled=False)
+    line = entry(40, address="127.7.0.40")
+    with rig(peers=(to, away, unused), lines=[line]) as running:
+        with running.device("127.7.0.40") as device:
+            assert device.connect(client_id="c", keep_alive_s=60) == 0
+            payload = bytes(range(256)) * 12
+            device.send(Publish(topic="t", payload=payload, qos=1, packet_id=1))
+            assert device.take() == Puback(1)
+        count = junction.packets(len(payload), 0, MTU, 40)
+        received = [peer.recv(65_535) for _ in range(count)]
+        assert {one[:4] for one in received} == {GRE_HEADER}
+        inner = [one[4:] for one in received]
+        assert b"".join(one[40:] for one in inner) == payload
+        addresses = {(one[12:16], one[16:20], one[22:24]) for one in inner}
+        ports = running.port.to_bytes(2, "big")
+        assert addresses == {(b"\x7f\x07\x00\x28", b"\x7f\x00\x00\x01", ports)}
+        assert running.dropped == ["v1"] * count  # of the peer that is no address
+        seconds = running.gateway.vpg("v1").seconds
+        assert seconds.mirrored_bytes == 2 * junction.mirrored_bytes(len(payload), 0, MTU, 40)

@@ -9,14 +9,18 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
+import httpx
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tests.support_mqtt import WAIT_S, Rig, entry, rig, until
+from tests.support_serve import serving
+from vpg.cli.serving_values import imsi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -158,3 +162,29 @@ def test_mosquitto_pub_at_qos_2_gets_nowhere(running: Rig) -> None:
         until(lambda: running.endpoint.stats.breaches >= 1)
         process.kill()
     assert running.counter.requests() == []
+
+
+def test_the_whole_service_counts_what_it_acknowledged_also_after_a_kill(tmp_path: Path) -> None:
+    """``vpg serve`` itself, its real store, killed without warning between two publishes."""
+    acknowledged = 0
+    for count in (20, 10):
+        with serving(tmp_path, "--store", "kept.sqlite") as server:
+            says = _mosquitto("mosquitto_pub", server.port("mqtt"), "-t", "a", "-q", "1", "-l")
+            says[says.index("-i") + 1] = imsi(0)
+            done = subprocess.run(
+                says,
+                input="".join(f"{n}\n" for n in range(count)),
+                text=True,
+                capture_output=True,
+                check=False,
+                timeout=WAIT_S,
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+            acknowledged += count
+            if count == 20:
+                server.process.kill()
+                server.wait()
+            else:
+                counted = httpx.get(f"{server.url()}/v1/hourly", trust_env=False).json()
+                assert server.end() == 143
+    assert sum(row["accepted_beam"] for row in counted) == acknowledged == 30

@@ -351,7 +351,7 @@ def _throttled(running: Rig) -> int:
 
 
 @pytest.mark.parametrize(
-    "words", [{"above_rate": "disconnect"}, {"rules": Rules(above_rate="reset")}]
+    "words", [{"rules": Rules(mqtt_above_rate="disconnect")}, {"rules": Rules(above_rate="reset")}]
 )
 def test_above_the_rate_the_connection_may_end_instead(words: dict[str, Any]) -> None:
     with rig(size="small", **words) as running, running.connected(0) as device:

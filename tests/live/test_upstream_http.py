@@ -12,6 +12,7 @@ import pytest
 
 from tests.servers import free_port
 from tests.support_mqtt import entry
+from vpg.errors import InputError
 from vpg.service.log import Log
 from vpg.service.upstream import make_upstream
 from vpg.service.upstream_http import ANSWER_BYTES_MAX
@@ -266,3 +267,20 @@ def test_more_at_once_than_the_pool_has_connections() -> None:
             return {one.ok for one in answers}
 
     assert asyncio.run(asyncio.wait_for(run(), 20)) == {True}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://127.0.0.1/", "mqtts://127.0.0.1", "127.0.0.1:80", "http://", "http:///x", "mqtt:"),
+        *("http://127.0.0.1:99999", "mqtt://127.0.0.1:x", "mqtt://127.0.0.1:0", "http://[::1"),
+        *("mqtt://user:secret@127.0.0.1:x", "http://user:secret@127.0.0.1:99999/"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_refused_and_no_password_told(url: str) -> None:
+    with pytest.raises(InputError) as said:
+        make_upstream(url, name="n", log=Log())
+    (problem,) = said.value.problems
+    assert problem.code == "VPG1860"
+    assert "secret" not in str(problem.values)
+    assert problem.values["value"] == url.rpartition("@")[2]

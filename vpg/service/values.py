@@ -19,6 +19,7 @@ LineStatus = Literal["ready", "active", "inactive", "standby", "suspended", "ter
 LineCap = Literal["sessions", "assigned_sims"]
 AboveLineCap = Literal["refuse", "accept_and_flag", "evict_longest_idle"]
 AboveRate = Literal["refuse", "reset", "accept_and_flag"]
+AboveMqttRate = Literal["ignore", "disconnect"]
 
 GRE_IN_UDP_PORT = 4754
 """Source: RFC 8086 section 8.3 (UDP destination port of GRE-in-UDP)."""
@@ -101,6 +102,8 @@ class Rules:
     line_cap: LineCap = "sessions"
     above_line_cap: AboveLineCap = "refuse"
     above_rate: AboveRate = "refuse"
+    mqtt_above_rate: AboveMqttRate = "ignore"
+    """What a throttled QoS 1 publish meets besides no PUBACK: 3.1.1 has no word for it."""
     rate_shared: bool = True
     """A-05: Beam, Funnel and Funk share one limiter."""
     beam_both_legs: bool = False

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from vpg.service.exchange import Asked, exchange
 from vpg.service.http.auth import TOKEN_CHARS_MAX, may
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from vpg.service.ports import Clock
     from vpg.service.values import Bounds
 
-AboveMqttRate = Literal["ignore", "disconnect"]
 TICK_S_MAX: Final = 0.25
 TICK_S_MIN: Final = 0.01
 
@@ -82,15 +81,9 @@ class Stats:
 class Endpoint:
     """Every MQTT connection of a service process."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        *,
-        above_rate: AboveMqttRate = "ignore",
-    ) -> None:
-        """Serve ``parts``; ``above_rate``: what a refused QoS 1 publish does to its connection."""
+    def __init__(self, parts: Parts) -> None:
+        """Serve ``parts``."""
         self._parts = parts
-        self._above_rate = above_rate
         self._entry = ("", 0)
         """Where it listens, for the copies of packets."""
         self.bounds: Bounds = parts.bounds
@@ -276,7 +269,9 @@ class Endpoint:
         if outcome is None or outcome.kind == "failed_upstream":
             return qos > 0
         if outcome.kind == "throttled":
-            return outcome.reason == "reset" or (qos > 0 and self._above_rate == "disconnect")
+            return outcome.reason == "reset" or (
+                qos > 0 and self._parts.rules.mqtt_above_rate == "disconnect"
+            )
         return True  # no session: the bearer is gone
 
     async def _request(self, line: Line, topic: str, payload: bytes) -> Outcome | None:

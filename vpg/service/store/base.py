@@ -151,6 +151,9 @@ class Store(Protocol):
     def late_months(self, period_us: int) -> list[int]:
         """Return the months (first instants) of which something came in an arrival period."""
 
+    def refresh(self) -> None:
+        """Learn what other processes behind the same store have changed of VPGs and lines."""
+
     def forget(self, now_us: int, steps: int = 1) -> int:
         """Remove keys that need no longer be kept, a bounded number of rows; return how many."""
 

@@ -17,6 +17,7 @@ import msgspec
 from vpg.billing.calendar import BusinessCalendar
 from vpg.rating.events import Config
 from vpg.service.ports import StoreTroubleError
+from vpg.service.store import tables
 from vpg.service.store.base import ConfigChange, VpgLife
 from vpg.service.store.months import Months
 from vpg.service.values import LineEntry
@@ -55,6 +56,8 @@ class Driver(ABC):
         """VPG's number → times of its changes of type or size, ascending."""
         self._newest_us: dict[int, int] = {}
         """VPG's number → the newest event counted (no less; after a start, its hour's end)."""
+        self._memory = -1
+        """Of which version it is: the row ``memory`` of the settings says the newest."""
         self._stale = False
         """What is kept in memory must be read anew."""
         self._dirty = False
@@ -74,7 +77,7 @@ class Driver(ABC):
     def _begin(self, *, changes: bool) -> bool:
         """Begin the writer's transaction; return whether others changed the memory's tables.
 
-        ``changes``: the transaction will change them itself (``_tell_others``).
+        ``changes``: the transaction will change them itself.
         """
 
     @abstractmethod
@@ -104,10 +107,6 @@ class Driver(ABC):
     @abstractmethod
     def _snapshot(self) -> AbstractContextManager[None]:
         """Let all that is told within be of one moment."""
-
-    @abstractmethod
-    def _tell_others(self) -> None:
-        """Let other writers of the same store read their memory anew, from this commit on."""
 
     # ---- transactions --------------------------------------------------------------------------
 
@@ -155,31 +154,46 @@ class Driver(ABC):
     def _change_memory(self) -> None:
         """Note that this transaction changes what is kept in memory."""
         self._dirty = True
-        self._tell_others()
+        self._memory += 1
+        self._query(tables.SET_SETTING, ("memory", str(self._memory)))
+
+    def refresh(self) -> None:
+        """Learn what other processes have changed of VPGs, lines and configs."""
+        if int(self._told(tables.MEMORY)[0][0]) > self._memory:
+            self._kept(self._load)
 
     # ---- memory --------------------------------------------------------------------------------
 
     def _load(self) -> None:
-        """Read anew what is kept in memory."""
-        for memory in (self._lives, self._by_number, self._sources, self._resized, self._lines):
-            memory.clear()
-        self._newest_us.clear()
+        """Read anew what is kept in memory.
+
+        Other threads may look at it meanwhile: what stays is there all the time.
+        """
+        self._resized.clear()
+        self._sources.clear()
+        lives = {}
+        by_number = {}
         for number, vpg_id, operator_id in self._query(
             "SELECT vpg_no, vpg_id, operator_id FROM vpg"
         ):
             life = VpgLife(number=number, vpg_id=vpg_id, operator_id=operator_id)
-            self._lives[vpg_id] = self._by_number[number] = life
+            lives[vpg_id] = by_number[number] = life
         for number, at_us, late, body in self._query(
             "SELECT vpg_no, at_us, late, body FROM config ORDER BY vpg_no, place"
         ):
             change = ConfigChange(at_us=at_us, config=_config.decode(body), late=late)
-            self._know(self._by_number[number], change)
-        for number, hour_us in self._query(
-            "SELECT vpg_no, max(hour_us) FROM figure GROUP BY vpg_no"
-        ):
-            self._newest_us[number] = hour_us + HOUR_US - 1
-        for entry in self._read_lines(self._query):
-            self._lines[entry.sim_id] = entry
+            self._know(by_number[number], change)
+        newest = {
+            number: hour_us + HOUR_US - 1
+            for number, hour_us in self._query(
+                "SELECT vpg_no, max(hour_us) FROM figure GROUP BY vpg_no"
+            )
+        }
+        _replace(self._lives, lives)
+        _replace(self._by_number, by_number)
+        _replace(self._newest_us, newest)
+        _replace(self._lines, {entry.sim_id: entry for entry in self._read_lines(self._query)})
+        self._memory = int(self._query(tables.MEMORY)[0][0])
         self._stale = self._dirty = False
 
     @staticmethod
@@ -198,6 +212,12 @@ class Driver(ABC):
             life.rows_end_us = hour_start(change.at_us - 1) + HOUR_US
         if change.config.resized:
             self._resized.setdefault(life.number, []).append(change.at_us)
+
+
+def _replace(old: dict[Any, Any], new: dict[Any, Any]) -> None:
+    old.update(new)
+    for key in old.keys() - new.keys():
+        del old[key]
 
 
 def _line(status: LineStatus, body: str) -> LineEntry:

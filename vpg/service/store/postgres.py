@@ -60,6 +60,9 @@ _INSERT: Final = (
     f"INSERT INTO event SELECT * FROM unnest({_ARRAYS})"  # noqa: S608 - names of our own
     " ON CONFLICT DO NOTHING RETURNING source_no, id"
 ).encode()
+_FIRST_VERSION: Final = (
+    f"INSERT INTO setting VALUES ('version', '{tables.VERSION}') ON CONFLICT DO NOTHING"  # noqa: S608
+)
 _AT_INDEX: Final = "CREATE INDEX IF NOT EXISTS event_at ON event USING brin (at_us)"
 
 
@@ -83,7 +86,6 @@ class PostgresStore(SqlStore):
         super().__init__(calendar=calendar, sync_delay_us=sync_delay_us)
         self._url = url
         self._reading = threading.RLock()
-        self._memory = ""
         self._writer: psycopg.Connection[Any] | None = None
         self._reader: psycopg.Connection[Any] | None = None
         try:
@@ -131,10 +133,8 @@ class PostgresStore(SqlStore):
                     writer.execute(sql.encode())
                 for name, rows in tables.NAMES.items():
                     self._many(tables.PUT_NAME[name], rows)
-                for name, value in (("memory", "0"), ("version", str(tables.VERSION))):
-                    self._query(
-                        "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value)
-                    )
+                self._query(tables.FIRST_MEMORY)
+                self._query(_FIRST_VERSION)
                 version = int(self._query("SELECT value FROM setting WHERE name = 'version'")[0][0])
         except psycopg.Error as error:
             raise trouble(error) from error
@@ -157,14 +157,7 @@ class PostgresStore(SqlStore):
     def _begin(self, *, changes: bool) -> bool:
         self._query("BEGIN")
         lock = "UPDATE" if changes else "SHARE"
-        sql = f"SELECT value FROM setting WHERE name = 'memory' FOR {lock}"  # noqa: S608 - two words
-        memory = str(self._query(sql)[0][0])
-        changed, self._memory = memory != self._memory, memory
-        return changed
-
-    def _tell_others(self) -> None:
-        self._memory = str(int(self._memory) + 1)
-        self._query("UPDATE setting SET value = ? WHERE name = 'memory'", (self._memory,))
+        return int(self._query(f"{tables.MEMORY} FOR {lock}")[0][0]) != self._memory
 
     def _commit(self) -> None:
         if self.sync_delay_us:

@@ -195,6 +195,7 @@ class SqlStore(Registry):
         late_until: int | None = None,
     ) -> Hours:
         """Return rows of the hourly metrics; see ``Store.hourly``."""
+        self.refresh()
         lives = self.lives()
         if vpg_ids is not None:
             wanted = set(vpg_ids)

@@ -68,6 +68,8 @@ class SqliteStore(SqlStore):
         super().__init__(calendar=calendar, sync_delay_us=sync_delay_us)
         self._path = path
         self._reading = threading.RLock()
+        self._others_count = False
+        """Another program has written to the file since it was opened."""
         try:
             self._writer = self._connect()
         except sqlite3.Error as error:
@@ -125,6 +127,7 @@ class SqliteStore(SqlStore):
             self._writer.execute(sql)
         for name, rows in tables.NAMES.items():
             self._writer.executemany(tables.PUT_NAME[name], rows)
+        self._writer.execute(tables.FIRST_MEMORY)
         self._writer.execute(f"PRAGMA application_id = {tables.APPLICATION_ID}")
         self._writer.execute(f"PRAGMA user_version = {tables.VERSION}")
         self._writer.execute("COMMIT")
@@ -153,8 +156,9 @@ class SqliteStore(SqlStore):
             version = self._seen_version()
         except sqlite3.Error as error:
             raise trouble(error) from error
-        changed, self._data_version = version != self._data_version, version
-        return changed
+        others, self._data_version = version != self._data_version, version
+        self._others_count = self._others_count or others
+        return others and int(self._query(tables.MEMORY)[0][0]) != self._memory
 
     def _commit(self) -> None:
         if self.sync_delay_us:
@@ -213,10 +217,7 @@ class SqliteStore(SqlStore):
                 raise trouble(error) from error
 
     def _counted_since(self, vpg_no: int, at_us: int) -> bool:
-        return self._newest_us.get(vpg_no, -1) >= at_us
-
-    def _tell_others(self) -> None:
-        """They see it: SQLite's ``data_version`` changes with any commit of others."""
+        return self._others_count or self._newest_us.get(vpg_no, -1) >= at_us
 
     def close(self) -> None:
         """Close the file."""

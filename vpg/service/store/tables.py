@@ -133,6 +133,8 @@ KEPT: Final = "SELECT * FROM event WHERE source_no = ? AND id IN ({marks})"
 SET_SETTING: Final = (
     "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+MEMORY: Final = "SELECT value FROM setting WHERE name = 'memory'"
+FIRST_MEMORY: Final = "INSERT INTO setting VALUES ('memory', '0') ON CONFLICT DO NOTHING"
 PUT_VPG: Final = (
     "INSERT INTO vpg VALUES (?, ?, ?, ?) ON CONFLICT (vpg_id) DO UPDATE SET body = excluded.body"
 )

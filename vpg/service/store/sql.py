@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _SOURCES_MAX = 100_000
 _NAMES_AT_ONCE = 500
-_LOOKED_AT_ONCE = 2_000
+_LOOKED_AT_ONCE = 1_000
 _BEFORE_ALL = (-1, "")
 _LINES_INSPECTED = counting.SUMS.index("lines_inspected")
 _json = msgspec.json.Encoder()
@@ -225,32 +225,29 @@ class SqlStore(Registry):
 
     def forget(self, now_us: int, steps: int = 1) -> int:
         """Remove keys that need no longer be kept: look at the next few events, and so around."""
-        removed = [0]
-        for _ in range(steps):
-            self._kept(lambda: self._forget(now_us, removed))
-        return removed[0]
+        return sum(self._forget_some(now_us) for _ in range(steps))
 
-    def _forget(self, now_us: int, removed: list[int]) -> None:
-        looked = self._query(tables.NEXT_EVENTS, (*self._forget_after, _LOOKED_AT_ONCE))
+    def _forget_some(self, now_us: int) -> int:
+        looked = self._told(tables.NEXT_EVENTS, (*self._forget_after, _LOOKED_AT_ONCE))
+        self._forget_after = looked[-1][:2] if len(looked) == _LOOKED_AT_ONCE else _BEFORE_ALL
         over = [row[:2] for row in looked if keys_kept_until_us(row[5]) <= now_us]
         if over:
-            self._many(tables.FORGET_EVENT, over)
-        removed[0] += len(over)
-        self._forget_after = looked[-1][:2] if len(looked) == _LOOKED_AT_ONCE else _BEFORE_ALL
+            self._kept(lambda: self._many(tables.FORGET_EVENT, over))
         numbers = sorted(self._by_number)
         if numbers:
             self._forget_turn = (self._forget_turn + 1) % len(numbers)
-            self._fold_lines(numbers[self._forget_turn], oldest_us(now_us))
+            vpg_no = numbers[self._forget_turn]
+            hour_us = self._told(tables.OLDEST_INSPECTED, (vpg_no,))[0][0]
+            if hour_us is not None and hour_us < oldest_us(now_us):
+                self._kept(lambda: self._fold_lines(vpg_no, hour_us))
+        return len(over)
 
-    def _fold_lines(self, vpg_no: int, before_us: int) -> None:
-        """Keep of the VPG's oldest hour only how many lines were inspected, once that is settled.
+    def _fold_lines(self, vpg_no: int, hour_us: int) -> None:
+        """Keep of an old hour only how many lines were inspected.
 
         Each version of the hour says the same as before: a line that a later arrival shows to have
         been seen in an earlier row moves there in that arrival's period.
         """
-        hour_us = self._query(tables.OLDEST_INSPECTED, (vpg_no,))[0][0]
-        if hour_us is None or hour_us >= before_us:
-            return
         counts: dict[tuple[int, int], int] = {}
         seen: dict[str, int] = {}
         for late, line, seq in self._query(tables.INSPECTED_IN, (vpg_no, hour_us)):

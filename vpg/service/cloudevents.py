@@ -78,7 +78,9 @@ _encoder = msgspec.json.Encoder()
 
 def encoded(event: UsageEvent) -> bytes:
     """Return ``event`` as JSON, for whoever sends it."""
-    return b'{"specversion":"1.0",' + _encoder.encode(event)[1:]
+    body = _encoder.encode(event)
+    # Our own events leave out what never differs.
+    return body if isinstance(event, WireEvent) else b'{"specversion":"1.0",' + body[1:]
 
 
 def encoded_batch(events: Iterable[UsageEvent]) -> bytes:

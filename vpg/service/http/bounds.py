@@ -218,12 +218,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._end(_NO_UPGRADE)
-            return
         except httptools.HttpParserError:
             self._end(self._refusal)
-            return
         if self._hot is not None:
             self._drive()
+        if self._phase == _ENDED:
+            return
         if self._phase == _HEADERS and self._fed == began:
             # Still inside what began in an earlier piece: a header that never ends is not kept.
             self._header_bytes += len(data)

@@ -322,6 +322,21 @@ def test_what_cannot_be_counted_is_not_acknowledged(trouble: Exception) -> None:
         assert len(running.counter.requests()) == 1
 
 
+def test_payloads_under_way_are_bounded_over_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpg.service.mqtt.endpoint.PENDING_BYTES_MAX", 2_000)
+    with rig() as running, running.connected(0) as one, running.connected(1) as other:
+        running.counter.delay_s = 0.3
+        one.send(Publish(topic="t", payload=b"x" * 1_500, qos=1, packet_id=1))
+        until(lambda: running.endpoint.stats.published == 1)
+        other.send(Publish(topic="t", payload=b"x" * 501, qos=0))
+        other.send(Publish(topic="t", payload=b"x" * 501, qos=1, packet_id=1))
+        assert other.take() is None
+        assert one.take() == Puback(1)
+        one.send(Publish(topic="t", payload=b"x" * 2_000, qos=1, packet_id=2))
+        assert one.take() == Puback(2)
+        assert len(running.counter.requests()) == 2
+
+
 def test_what_is_above_the_rate_is_dropped_or_not_acknowledged_and_counted() -> None:
     with rig(size="small") as running, running.connected(0) as device:
         packets = [Publish(topic="t", payload=b"", qos=1, packet_id=n) for n in range(1, 61)]

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from vpg.service.ports import Clock
     from vpg.service.values import Bounds
 
+PENDING_BYTES_MAX: Final = 67_108_864
+"""Payloads under way, of all devices; beyond it a publish is not counted, like an overload."""
 TICK_S_MAX: Final = 0.25
 TICK_S_MIN: Final = 0.01
 
@@ -92,6 +94,7 @@ class Endpoint:
         self._connections: set[Connection] = set()
         self._clients: dict[tuple[str, str], Connection] = {}
         self._hubs: dict[str, Hub] = {}
+        self._pending_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: asyncio.Server | None = None
@@ -237,13 +240,18 @@ class Endpoint:
         if line is not None:
             self.stats.published += 1
             slot = connection.slot()
-            self._begin(self._carry(connection, line, packet, slot))
+            if self._pending_bytes + len(packet.payload) > PENDING_BYTES_MAX:
+                self._conclude(connection, line, packet, slot, None)
+            else:
+                self._pending_bytes += len(packet.payload)
+                self._begin(self._carry(connection, line, packet, slot))
 
     async def _carry(self, connection: Connection, line: Line, packet: Publish, slot: Slot) -> None:
         outcome = None
         try:
             outcome = await self._request(line, packet.topic, packet.payload)
         finally:
+            self._pending_bytes -= len(packet.payload)
             self._conclude(connection, line, packet, slot, outcome)
 
     def _conclude(

@@ -19,8 +19,10 @@ from tests.bench.command import command
 from tests.bench.engine import against, calm, many, sync
 from tests.bench.figures import Figure, Options, Report
 from tests.bench.growth import growth
+from tests.bench.mqtt import mqtt
 from tests.bench.planes import reference
 from tests.bench.rating import rating
+from tests.bench.service import service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +37,8 @@ PARTS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "growth": growth,
     "reference": reference,
     "rating": rating,
+    "service": service,
+    "mqtt": mqtt,
 }
 
 

@@ -220,6 +220,11 @@ def test_an_idle_connection_is_closed_without_a_word(service: Running) -> None:
         assert 0.5 < time.monotonic() - began < 3
 
 
+def flood(sock: socket.socket, data: bytes) -> None:
+    while True:
+        sock.sendall(data)
+
+
 def test_a_client_that_reads_nothing_is_cut(service: Running) -> None:
     with service.connect() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -227,8 +232,7 @@ def test_a_client_that_reads_nothing_is_cut(service: Running) -> None:
         before = len(service.parts.traffic.open)
         sock.settimeout(8)
         with pytest.raises(ConnectionError):
-            while True:
-                sock.sendall(request * 50)
+            flood(sock, request * 50)
         assert len(service.parts.traffic.open) < max(before, 2)
 
 

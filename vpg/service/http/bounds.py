@@ -222,11 +222,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._end(self._refusal)
         if self._hot is not None:
             self._drive()
-        if self._phase == _ENDED:
-            return
-        if self._phase == _HEADERS and self._fed == began:
+        if self._phase != _ENDED:
+            self._weigh(len(data), fresh=self._fed != began)
+
+    def _weigh(self, size: int, *, fresh: bool) -> None:
+        """Hold what is not whole yet to its bounds; ``fresh``: it began in the last piece."""
+        if self._phase == _HEADERS and not fresh:
             # Still inside what began in an earlier piece: a header that never ends is not kept.
-            self._header_bytes += len(data)
+            self._header_bytes += size
             if self._header_bytes > self.traffic.bounds.header_bytes + _SLICE_BYTES:
                 self._end(_TOO_MANY_HEADERS)
         elif self._raw > 2 * _SLICE_BYTES + _FRAME_FACTOR * self._body_bytes:

@@ -9,7 +9,8 @@ from scenarios.model import MILLION
 from sim.plane.alarm import Clock
 from sim.traffic.laws import below
 from vpg.cli import serving_values
-from vpg.rating.events import DELETED, MESSAGE, MESSAGE_OUTCOMES, Data
+from vpg.rating.counting import at_us_of
+from vpg.rating.events import CREATED, DELETED, MESSAGE, MESSAGE_OUTCOMES, Data
 from vpg.rating.events import event as usage_event
 from vpg.service.cloudevents import BATCHED, encoded_batch, received
 from vpg.service.gateway.gateway import Gateway
@@ -82,7 +83,6 @@ class Transport:
         )
         self._keys = Keys(1)
         self._waiting: list[UsageEvent] = []
-        self._seen = 0
         self.counted = 0
         self.kinds: set[str] = set()
 
@@ -206,18 +206,21 @@ class Transport:
 
     # ---- what is counted -----------------------------------------------------------------------
 
-    def deleted_now(self) -> list[str]:
-        """Return the lines whose sessions the last call has ended, as far as not asked before."""
-        fresh = self.core.outbox[self._seen :]
-        self._seen = len(self.core.outbox)
-        return [one.subject for one in fresh if one.type == DELETED]
+    def evicted(self, sim_id: str) -> tuple[str, bool] | None:
+        """Return whose session or ghost (true) has just gone right before ``sim_id`` got one."""
+        told = self.core.outbox[-2:]
+        if [one.type for one in told] != [DELETED, CREATED] or told[1].subject != sim_id:
+            return None
+        gone = told[0]
+        if gone.subject == sim_id or at_us_of(gone.time) != at_us_of(told[1].time):
+            return None
+        return gone.subject, gone.data.ghost
 
     def count(self) -> None:
         """Send everything through the wire format into the store."""
         events = [*self.core.outbox, *self._waiting]
         self.core.outbox.clear()
         self._waiting.clear()
-        self._seen = 0
         for begin in range(0, len(events), _BATCH):
             body = encoded_batch(events[begin : begin + _BATCH])
             found = received(BATCHED, (), body, events_max=_BATCH)

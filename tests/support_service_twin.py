@@ -69,6 +69,7 @@ class TwinGateway(SimulatedGateway):
         self.knows = False
         self.ended_us = 1 << 62
         self.by_name: dict[str, TwinLine] = {}
+        self._evicts = assumptions.a02_above_line_cap == "evict_longest_idle"
         self.link.create_vpg(vpg.id)
 
     @contextmanager
@@ -85,9 +86,11 @@ class TwinGateway(SimulatedGateway):
         self.tally.attach_attempts += 1
         if answer.decision in {"created", "refused"}:
             line.ghost = False
-        for name in self.link.deleted_now():
-            other = self.by_name.get(name)
-            if other is not None and other is not line and (other.session or other.ghost):
+        gone = self.link.evicted(twin.sim_id) if self._evicts else None
+        if gone is not None:
+            name, ghost = gone
+            other = self.by_name[name]
+            if other.ghost if ghost else other.session:
                 other.evicted = True
                 with self.found_by_service():
                     other.lose_session()

@@ -281,9 +281,9 @@ class HttpTransport(Transport):
 
     # ---- what is counted -----------------------------------------------------------------------
 
-    def deleted_now(self) -> list[str]:
-        """Return nothing: evictions are not told over HTTP."""
-        return []
+    def evicted(self, sim_id: str) -> tuple[str, bool] | None:  # noqa: ARG002 - as overridden
+        """Return nobody: HTTP does not tell, and these scenarios do not evict."""
+        return None
 
     def count(self) -> None:
         """Let the ticker send, and the devices tell what became of their messages."""

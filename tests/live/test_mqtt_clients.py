@@ -92,11 +92,12 @@ def test_paho_sends_again_what_was_not_acknowledged(running: Rig) -> None:
     """A commit fails, the connection ends, paho comes back by itself and sends it with DUP."""
     from vpg.service.ports import StoreTroubleError
 
-    running.counter.trouble = StoreTroubleError("the disk is full")
     client = _paho(0)
     client.reconnect_delay_set(1, 1)
     client.connect("127.0.0.1", running.port)
     client.loop_start()
+    until(client.is_connected)
+    running.counter.trouble = StoreTroubleError("the disk is full")
     sent = client.publish("a", b"1", qos=1)
     until(lambda: running.endpoint.stats.unacknowledged >= 1)
     assert not sent.is_published()

@@ -6,13 +6,15 @@ what counting means (``vpg.service.store``). Times: the monotonic clock of this 
 A group costs one sync, whatever its size, so groups should be large when many wait and taken at
 once when few do. Whoever was just answered will ask again soon: while the last groups tell of many
 such callers, the writer waits until most of them are back, or until nobody comes any more. Short
-commits run in the loop, which is cheaper than a thread; long ones in a thread, while the next group
-gathers.
+syncs run in the loop: a thread would cost more, since both need the interpreter's one lock. Long
+ones run in a thread, while the next group gathers; now and then one of them runs in the loop, to
+see whether the disk has become fast again (in a thread the wait for the lock hides it).
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,12 +30,20 @@ if TYPE_CHECKING:
     from vpg.service.ports import Clock
     from vpg.service.store.base import Store
 
-INLINE_NS: Final = 500_000
+INLINE_NS: Final = 2_000_000
 """Syncs shorter than this run in the loop."""
+PROBE_EVERY: Final = 16
+"""Of groups synced in a thread one in so many is synced in the loop …"""
+PROBE_BELOW_NS: Final = 20_000_000
+"""… unless even the loop's patience would notice."""
 GROUP_EVENTS: Final = 2_000
 """A group takes no more events than this, so that no answer waits for too much work."""
 MANY_CALLERS: Final = 32
-"""From so many callers on it pays to wait until most of them are back."""
+"""From so many callers on it pays to wait until most of them are back …"""
+SOME_CALLERS: Final = 4
+"""… and from so many where a sync is long."""
+SWITCH_S: Final = 0.001
+"""Longest that a thread which has synced waits for the interpreter's lock."""
 _BACK_NUMERATOR, _BACK_DENOMINATOR = 3, 4
 _TURN_S: Final = 0.001
 _TURNS_MAX: Final = 20
@@ -76,7 +86,12 @@ class Writer:
         self._wake_at = 0
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._switch_s = SWITCH_S
         self._callers = 0
+        self._disk_ns = 0
+        """Smoothed time of syncs in the loop."""
+        self._in_thread_since = 0
+        """Groups synced in a thread since the last in the loop."""
         self.healthy = True
         """False from a commit that failed until one works again."""
         self.trouble = ""
@@ -105,6 +120,8 @@ class Writer:
     def start(self) -> None:
         """Begin to write; the loop must run."""
         ensure(self._task is None, "a writer starts once")
+        self._switch_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._switch_s, SWITCH_S))
         self._task = asyncio.get_running_loop().create_task(self._run(), name="writer")
 
     async def stop(self) -> None:
@@ -113,6 +130,7 @@ class Writer:
         self._wake_up()
         if self._task is not None:
             await self._task
+            sys.setswitchinterval(self._switch_s)
 
     # ---- gathering -----------------------------------------------------------------------------
 
@@ -137,7 +155,7 @@ class Writer:
         # One turn of the loop: what the sockets already hold joins.
         await asyncio.sleep(0)
         target = self._callers * _BACK_NUMERATOR // _BACK_DENOMINATOR
-        if target >= MANY_CALLERS:
+        if target >= (MANY_CALLERS if self._disk_ns < INLINE_NS else SOME_CALLERS):
             for _ in range(_TURNS_MAX):
                 before = len(self._waiting)
                 if before >= target or self._stopping:
@@ -204,14 +222,24 @@ class Writer:
         began = time.perf_counter_ns()
         answers = store.stage(events, self._clock.now_us())
         staged = time.perf_counter_ns()
-        if stats.sync_ns < INLINE_NS:
+        if self._is_short():
             store.sync()
+            synced = time.perf_counter_ns()
+            self._disk_ns += ((synced - staged) - self._disk_ns) >> _EWMA_SHIFT
+            self._in_thread_since = 0
         else:
             await self._in_thread()
-        synced = time.perf_counter_ns()
+            synced = time.perf_counter_ns()
+            self._in_thread_since += 1
         stats.stage_ns += ((staged - began) - stats.stage_ns) >> _EWMA_SHIFT
         stats.sync_ns += ((synced - staged) - stats.sync_ns) >> _EWMA_SHIFT
         return answers
+
+    def _is_short(self) -> bool:
+        """Return whether this sync is to run in the loop."""
+        if self._disk_ns < INLINE_NS:
+            return True
+        return self._in_thread_since >= PROBE_EVERY and self.stats.sync_ns < PROBE_BELOW_NS
 
     async def _in_thread(self) -> None:
         """Sync in a thread; a cancelled writer still waits until the disk has answered."""

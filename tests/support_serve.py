@@ -38,11 +38,11 @@ class Serving:
 
     def url(self, name: str = "api") -> str:
         """Return where ``name`` can be reached."""
-        return next(one["url"] for one in self.ready["addresses"] if one["name"] == name)
+        return str(next(one["url"] for one in self.ready["addresses"] if one["name"] == name))
 
     def port(self, name: str) -> int:
         """Return the port of ``name``."""
-        return next(one["port"] for one in self.ready["addresses"] if one["name"] == name)
+        return int(next(one["port"] for one in self.ready["addresses"] if one["name"] == name))
 
     def end(self, signum: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""

@@ -59,7 +59,7 @@ def entry(number: int, vpg_id: str = "v1", operator: str = OPERATOR, **changes: 
     return LineEntry(**{**values, **changes})
 
 
-def plan(store: Path, **changes: Any) -> Plan:
+def plan(store: Path | str, **changes: Any) -> Plan:
     """Return a plan of two operators' VPGs with ``LINES`` lines of the first."""
     lines = changes.pop("lines", None) or tuple(entry(n) for n in range(1, LINES + 1))
     values: dict[str, Any] = {
@@ -154,12 +154,15 @@ class Running:
 @contextmanager
 def running(folder: Path, **changes: Any) -> Iterator[Running]:
     """Serve ``plan`` with ``changes`` until the end of the block."""
-    one = Running(plan(folder / "store.db", **changes))
+    store = changes.pop("store", folder / "store.db")
+    one = Running(plan(store, **changes))
     try:
         yield one
-        one.stop()
     finally:
-        one.end()
+        try:
+            one.stop()
+        finally:
+            one.end()
 
 
 def usage(number: int | str, at_us: int, source: str = "urn:test", **figures: Any) -> UsageEvent:

@@ -60,10 +60,11 @@ def open_clock(plan: Plan, store: Store) -> RunningClock:
     return clocks.RunningClock(kept)
 
 
-def register(plan: Plan, store: Store) -> None:
+def register(plan: Plan, store: Store, *, is_first: bool) -> None:
     """Register the VPGs and lines of ``plan`` in an empty store; raises ``InputError`` (VPG1878).
 
     Orders are kept anew at each start: limiters and upstreams may change, what was billed may not.
+    ``is_first``: no process serves the store yet; one beside another only looks.
     """
     known = {order.id: order for order in store.vpgs()}
     if not known:
@@ -72,7 +73,8 @@ def register(plan: Plan, store: Store) -> None:
         what = _difference(plan, store, known)
         if what:
             raise InputError([Problem(code="VPG1878", values={"what": what})])
-    store.put_vpgs(plan.orders)
+    if is_first or not known:
+        store.put_vpgs(plan.orders)
 
 
 def _difference(plan: Plan, store: Store, known: dict[str, VpgOrder]) -> str:
@@ -115,9 +117,23 @@ def open_gateway(plan: Plan, store: Store, *, now_us: int, life: int) -> Gateway
     return gateway
 
 
+def no_gateway(plan: Plan, store: Store, *, now_us: int, life: int) -> Gateway:
+    """Return a gateway of nothing, for a process beside the one whose VPGs these are."""
+    del store
+    return Gateway(
+        orders=(),
+        lines=(),
+        rules=plan.rules,
+        catalogue=plan.catalogue,
+        now_us=now_us,
+        life=life,
+        chance=HashChance(plan.seed),
+    )
+
+
 def _state(store: Store, vpg_id: str) -> BillingState:
     """Return what the VPG is now, by its newest config."""
-    config = max(store.configs(vpg_id), key=lambda change: change.at_us).config
+    config = store.configs(vpg_id)[-1].config
     return BillingState(
         type=config.type,
         size=config.size,

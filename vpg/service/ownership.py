@@ -16,12 +16,17 @@ from vpg.service.ports import StoreTroubleError
 if TYPE_CHECKING:
     from typing import IO
 
+    import psycopg
+
 _LOCK_NUMBER: Final = 0x76_70_67_73_69_6D
 """Number of the advisory lock in the store's database."""
 
 
 class Claim(Protocol):
     """Being the gateway of a store."""
+
+    def keep(self) -> bool:
+        """Return whether the claim still holds; may block."""
 
     def release(self) -> None:
         """Let somebody else be it."""
@@ -67,6 +72,10 @@ class FileClaim:
             raise StoreTroubleError(f"{beside.name}: {failure.strerror or failure}") from failure
         return FileClaim(file)
 
+    def keep(self) -> bool:
+        """Return True: nothing takes a lock from a process that lives."""
+        return self._file.closed is False
+
     def release(self) -> None:
         """Unlock; the file stays, for its removal would race with the next claim."""
         self._file.close()
@@ -75,35 +84,55 @@ class FileClaim:
 class DatabaseClaim:
     """An advisory lock in the store's database, on a connection of its own."""
 
-    def __init__(self, connection: _Connection) -> None:
-        """Hold ``connection``, which has the lock."""
-        self._connection = connection
+    def __init__(self, url: str) -> None:
+        """Claim nothing yet."""
+        self._url = url
+        self._connection: psycopg.Connection[object] | None = None
 
     @staticmethod
     def made(url: str) -> DatabaseClaim | None:
         """Lock; None: another process has it."""
         import psycopg  # noqa: PLC0415 - the extra postgres, which SQLite does not need
 
+        made = DatabaseClaim(url)
         try:
-            connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
-            try:
-                found = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK_NUMBER,))
-                row = found.fetchone()
-            except BaseException:
-                connection.close()
-                raise
+            return made if made._lock() else None
         except psycopg.Error as failure:
             reason = " ".join(str(failure).split())[:200]
             raise StoreTroubleError(reason) from failure
-        if row is not None and row[0]:
-            return DatabaseClaim(connection)
-        connection.close()
-        return None
+
+    def _lock(self) -> bool:
+        import psycopg  # noqa: PLC0415 - as above
+
+        connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+        try:
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK_NUMBER,)).fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        if row is None or not row[0]:
+            connection.close()
+            return False
+        self._connection = connection
+        return True
+
+    def keep(self) -> bool:
+        """Lock anew where the connection broke; return whether the lock is still ours."""
+        import psycopg  # noqa: PLC0415 - as above
+
+        try:
+            if self._connection is not None:
+                self._connection.execute("SELECT 1")
+                return True
+        except psycopg.Error:
+            self.release()
+        try:
+            return self._lock()
+        except psycopg.Error:
+            return True  # nobody else can be asked either
 
     def release(self) -> None:
         """Unlock by closing the connection."""
-        self._connection.close()
-
-
-class _Connection(Protocol):
-    def close(self) -> None: ...
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -23,7 +23,7 @@ from vpg.service.http.reading import charges_of
 from vpg.service.junction_sender import JunctionSender
 from vpg.service.log import bridged
 from vpg.service.mqtt.endpoint import Endpoint
-from vpg.service.opening import open_clock, open_gateway, open_store, register
+from vpg.service.opening import no_gateway, open_clock, open_gateway, open_store, register
 from vpg.service.outbox import Outbox
 from vpg.service.parts import Parts
 from vpg.service.plan import API, MQTT
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from vpg.service.gateway.gateway import Gateway
     from vpg.service.http.answers import App
     from vpg.service.log import Log
+    from vpg.service.ownership import Claim
     from vpg.service.plan import Plan
     from vpg.service.store.base import Store
     from vpg.service.upstream_link import UpstreamLink
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 TICK_US: Final = SECOND_US // 5
 TICK_S_MIN: Final = 0.02
 """However fast service time runs, the ticker leaves the loop to others."""
+FORGET_EVERY_S: Final = 5.0
+LEARN_EVERY_S: Final = 1.0
+"""How old may be what a process beside the gateway's knows of VPGs and lines."""
 MONEY_EVERY_S: Final = 5.0
 """How old the yen of the live view may be."""
 
@@ -67,6 +71,9 @@ class Server:
         self._clock: RunningClock | None = None
         self._http: list[tuple[_Uvicorn, asyncio.Task[None]]] = []
         self._mqtt: Endpoint | None = None
+        self._claim: Claim | None = None
+        """None: another process is the gateway; this one counts and tells."""
+        self._ending = asyncio.Event()
         self._money: dict[str, tuple[Amount, Amount]] = {}
         self._money_due_s = 0.0
         self.addresses: dict[str, tuple[str, int]] = {}
@@ -109,23 +116,27 @@ class Server:
             parts.junction.start()
             ends.callback(parts.junction.stop)
         await self._listen(parts, sockets, tls)
-        ticker = asyncio.create_task(self._tick(parts), name="ticker")
-        ends.push_async_callback(_cancelled, ticker)
+        for name, work in (("ticker", self._tick), ("keeper", self._keep)):
+            task = asyncio.create_task(work(parts), name=name)
+            ends.push_async_callback(self._ended, task)
         self._log.info("ready", store=plan.store.rpartition("@")[2], lines=self.line_count)
 
     async def _open(self) -> Parts:
         """Open the store and what stands on it."""
         plan, ends = self._plan, self._ends
         claim = ownership.claim(plan.store)
-        if claim is None:
+        if claim is not None:
+            ends.callback(claim.release)
+        elif set(plan.ports) != {API} or not ownership.is_database(plan.store):
             raise InputError([Problem(code="VPG1884")])
-        ends.callback(claim.release)
+        self._claim = claim
         store = open_store(plan)
         ends.callback(store.close)
         self._clock = clock = open_clock(plan, store)
-        register(plan, store)
+        register(plan, store, is_first=claim is not None)
         life = store.begin_life()
-        gateway = open_gateway(plan, store, now_us=clock.now_us(), life=life)
+        make = no_gateway if claim is None else open_gateway
+        gateway = make(plan, store, now_us=clock.now_us(), life=life)
         self._writer = Writer(store=store, clock=clock, pending_events=plan.bounds.pending_events)
         self._writer.start()
         ends.push_async_callback(self._writer.stop)
@@ -204,11 +215,10 @@ class Server:
     # ---- meanwhile -----------------------------------------------------------------------------
 
     async def _tick(self, parts: Parts) -> None:
-        """Let time act, and send what the gateway has to tell, until cancelled."""
+        """Let time act, and send what the gateway has to tell, until the end."""
         pause_s = max(TICK_S_MIN, parts.clock.wall_s(TICK_US))
         in_trouble = False
-        while True:
-            await asyncio.sleep(pause_s)
+        while not await _over(self._ending, pause_s):
             parts.gateway.tick(parts.clock.now_us())
             try:
                 await parts.outbox.send()
@@ -220,6 +230,26 @@ class Server:
                 if in_trouble:
                     self._log.info("counting_again")
                 in_trouble = False
+
+    async def _keep(self, parts: Parts) -> None:
+        """Look after the store: forget keys that are over, learn what other processes changed."""
+        claim = self._claim
+        pause_s = LEARN_EVERY_S if claim is None else FORGET_EVERY_S
+        held = True
+        while not await _over(self._ending, pause_s):
+            with contextlib.suppress(StoreTroubleError):
+                if claim is None:
+                    await asyncio.to_thread(parts.store.ping)
+                    continue
+                still_held = await asyncio.to_thread(claim.keep)
+                if held and not still_held:
+                    self._log.error("claim_lost", why="another process serves these VPGs as well")
+                held = still_held
+                await asyncio.to_thread(parts.store.forget, parts.clock.now_us())
+
+    async def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.set()
+        await task
 
     @property
     def clock(self) -> RunningClock:
@@ -336,6 +366,14 @@ def _copy_dropped(gateway: Gateway, vpg_id: str) -> None:
     for live in gateway.vpgs:
         if live.id == vpg_id:
             live.seconds.dropped += 1
+
+
+async def _over(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for ``event``, at most ``seconds``; return whether it came."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

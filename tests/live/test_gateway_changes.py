@@ -58,6 +58,17 @@ def test_what_was_told_of_the_instant_of_a_change_stays_before_it() -> None:
     assert verdict.admitted_us == at(5) + 1
 
 
+def test_changes_at_the_last_microsecond_of_an_hour_stay_in_it() -> None:
+    core = Core(1)
+    last_us = at(3_600) - 1
+    core.gateway.attach(core.lines[0], last_us)
+    core.gateway.connections("v", "peering", 1, last_us)
+    core.gateway.resize("v", "C", "medium", last_us)
+    told = core.told()
+    assert [one.type for one in told] == [CONFIG, CREATED, CONFIG, CONFIG, DELETED]
+    assert {at_us(one) for one in told[1:]} == {last_us}
+
+
 def test_tokens_are_kept_over_a_change_in_place() -> None:
     core = Core(1, rate=2, rules={"recreate_with_fee": False})
     core.attach_all()

@@ -128,18 +128,20 @@ def sessions_add_up(events: list[UsageEvent]) -> tuple[int, int]:
 
 
 def rows_are_kept_apart(events: list[UsageEvent]) -> None:
-    """Check that each event's time is on its own side of every change of size."""
-    changes = [n for n, one in enumerate(events) if one.type == CONFIG]
-    for n in changes:
-        config = events[n].data.config
-        assert config is not None
-        if config.resized:
-            fresh = at_us(events[n]) % HOUR_US == 0 or any(
-                at_us(events[m]) == at_us(events[n]) for m in changes if m < n
-            )
-            late = at_us(events[n]) if fresh else at_us(events[n]) - 1
-            assert all(at_us(one) <= late for one in events[:n])
-            assert all(at_us(one) >= at_us(events[n]) for one in events[n:])
+    """Check that each fact's time is on its own side of every change of size."""
+    rows_us = {at_us(events[0])}
+    for n, one in enumerate(events):
+        config = one.data.config
+        if config is None or not config.resized:
+            continue
+        change_us = at_us(one)
+        before = [at_us(other) for other in events[:n] if other.type != CONFIG]
+        # A row that has only just begun takes the change in; so does the last instant of an hour.
+        if change_us not in rows_us and change_us % HOUR_US and (change_us + 1) % HOUR_US:
+            assert all(told_us < change_us for told_us in before)
+        assert all(told_us <= change_us for told_us in before)
+        assert all(at_us(other) >= change_us for other in events[n:])
+        rows_us.add(change_us)
 
 
 @settings(max_examples=150, deadline=None)

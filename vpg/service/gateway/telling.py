@@ -45,11 +45,12 @@ class Voice:
         self.floor_us = now_us
         """Nothing may be told of an instant before this."""
         self.last_us = now_us - 1
-        """The newest instant told of."""
+        """The newest instant of which anything but the VPG's state was told."""
 
     def make(self, kind: EventType, at_us: int, data: Data, subject: str = "") -> UsageEvent:
         """Return the event of ``kind`` at ``at_us``, which must be stamped."""
-        self.last_us = max(self.last_us, at_us)
+        if kind != CONFIG and at_us > self.last_us:
+            self.last_us = at_us
         return UsageEvent(
             type=kind,
             source=self.source,

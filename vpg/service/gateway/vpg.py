@@ -89,7 +89,6 @@ class LiveVpg:
         self._limits = limits
         self._cap_policy = lines.POLICY_CODES[rules.above_line_cap]
         self._by_assignment = rules.line_cap == "assigned_sims"
-        self._born_us = now_us
         self._row_us = now_us
         """When the newest row began that did not begin at a clock hour."""
         self.second_end_us = now_us - now_us % SECOND_US + SECOND_US
@@ -376,7 +375,10 @@ class LiveVpg:
         self._catch_up(now_us)
         at_us = self.stamp(now_us)
         if not self._row_is_fresh(at_us):
-            at_us = max(at_us, self.voice.last_us + 1)
+            after_us = max(at_us, self.voice.last_us + 1)
+            # Better a figure in the next row than a row of the wrong hour.
+            if after_us % HOUR_US:
+                at_us = after_us
             self.seconds.flush(at_us - 1)
         self.seconds.begin_row()
         return at_us
@@ -426,7 +428,7 @@ class LiveVpg:
         """End the VPG and every session: what it was until then falls before ``now_us``."""
         self._catch_up(now_us)
         voice = self.voice
-        at_us = max(now_us, voice.last_us + 1, self._born_us + 1)
+        at_us = max(now_us, voice.last_us + 1, voice.floor_us + 1)
         before_us = at_us - 1
         self.seconds.flush(before_us)
         self.book.end_all(before_us)

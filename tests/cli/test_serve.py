@@ -223,10 +223,10 @@ REFUSED = {
     "a bad token file": (("--token-file", "bad.txt"), 3, "VPG1841"),
     "no certificate": (("--tls-cert", "none.pem", "--tls-key", "none.pem"), 3, "VPG1024"),
     "no PEM": (("--tls-cert", "bad.txt", "--tls-key", "bad.txt"), 3, "VPG1881"),
-    "no folder": (("--store", "none/here.sqlite"), 3, "VPG1883"),
-    "a folder as store": (("--store", "."), 3, "VPG1883"),
+    "no folder": (("--store", "none/here.sqlite"), 3, "VPG1803"),
+    "a folder as store": (("--store", "."), 3, "VPG1803"),
     "another program's file": (("--store", "bad.txt"), 3, "VPG18"),
-    "a database out of reach": (("--store", "postgresql://127.0.0.1:1/x"), 3, "VPG1883"),
+    "a database out of reach": (("--store", "postgresql://127.0.0.1:1/x"), 3, "VPG1803"),
     "too many lines": (("--set", "fleets[0].lines=1000001"), 3, "VPG1"),
     "no scenario": (("--scenario", "nope"), 3, "VPG1020"),
 }

@@ -26,6 +26,7 @@ HELP = (
     ("show",),
     ("bill",),
     ("bill", "check"),
+    ("serve",),
     ("schema",),
     ("errors",),
 )

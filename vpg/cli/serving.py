@@ -56,6 +56,7 @@ class Asked:
     start: str | None
     upstreams: tuple[str, ...]
     implicit_attach: bool
+    mqtt_throttled: Literal["ignore", "disconnect"]
     any_line: bool
     ready_file: str | None
     watch: bool
@@ -180,7 +181,10 @@ def plan(asked: Asked, loaded: Loaded) -> Plan:
         orders=serving_values.orders(scenario, upstreams),
         lines=lambda: tuple(serving_values.lines(scenario)),
         rules=serving_values.rules(
-            scenario, implicit_attach=asked.implicit_attach, any_line=asked.any_line
+            scenario,
+            implicit_attach=asked.implicit_attach,
+            any_line=asked.any_line,
+            mqtt_above_rate=asked.mqtt_throttled,
         ),
         billing=serving_values.billing_rules(scenario),
         catalogue=loaded.catalogue,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from scenarios.model import Scenario, Vpg
+    from vpg.service.values import AboveMqttRate
 
 OPERATOR: Final = "OP0000000001"
 """The one operator that a scenario's VPGs and lines belong to."""
@@ -141,13 +142,20 @@ def line_count(scenario: Scenario) -> int:
     return sum(fleet.lines for fleet in scenario.fleets)
 
 
-def rules(scenario: Scenario, *, implicit_attach: bool, any_line: bool) -> Rules:
+def rules(
+    scenario: Scenario,
+    *,
+    implicit_attach: bool = True,
+    any_line: bool = False,
+    mqtt_above_rate: AboveMqttRate = "ignore",
+) -> Rules:
     """Return how the service reads what no document settles, as ``scenario`` assumes it."""
     assumed = scenario.assumptions
     return Rules(
         line_cap=assumed.a01_line_cap,
         above_line_cap=assumed.a02_above_line_cap,
         above_rate=assumed.a03_above_rate,
+        mqtt_above_rate=mqtt_above_rate,
         rate_shared=assumed.a05_rate_shared == "shared",
         beam_both_legs=assumed.a06_beam_legs == "both",
         recreate_with_fee=assumed.a13_size_change == "recreate_with_fee",

@@ -91,7 +91,7 @@ class Server:
         except StoreTroubleError as trouble:
             await self._ends.aclose()
             values = {"reason": str(trouble)}
-            raise InputError([Problem(code="VPG1883", values=values)]) from trouble
+            raise InputError([Problem(code="VPG1803", values=values)]) from trouble
         except BaseException:
             await self._ends.aclose()
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +22,114 @@ if TYPE_CHECKING:
 
 _SCALE_MAX = 10_000
 _DELAY_MAX = 10_000
+
+_Scenario = Annotated[
+    str,
+    typer.Option(
+        "--scenario",
+        metavar="SCENARIO",
+        help="Scenario file (YAML), or the name of a ready-made scenario: its VPGs and lines.",
+    ),
+]
+_Store = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help="Where everything is kept: a file (SQLite), or postgresql://… (extra postgres) "
+        "for several processes.",
+    ),
+]
+_Host = Annotated[
+    str,
+    typer.Option(
+        "--host", metavar="ADDRESS", help="Address to listen on; beyond loopback with a token."
+    ),
+]
+_Port = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--port",
+        metavar="NAME=N",
+        help="Port of api (8090), beam (8888), funnel (8081), funk (8082), unified (8083) or "
+        "mqtt (1883); 0: a free one; repeatable.",
+    ),
+]
+_NoEntry = Annotated[
+    bool, typer.Option("--no-entry", help="Only the API: no entry points for devices.")
+]
+_TokenFile = Annotated[
+    str | None,
+    typer.Option("--token-file", metavar="FILE", help="Tokens that the API asks for."),
+]
+_TlsCert = Annotated[
+    str | None,
+    typer.Option("--tls-cert", metavar="FILE", help="Certificate (PEM): the API by TLS."),
+]
+_TlsKey = Annotated[
+    str | None, typer.Option("--tls-key", metavar="FILE", help="Its private key (PEM).")
+]
+_TimeScale = Annotated[
+    int | None,
+    typer.Option(
+        "--time-scale",
+        metavar="K",
+        min=1,
+        max=_SCALE_MAX,
+        help="Service time runs K times as fast as the wall: limits, timeouts, clock hours.",
+    ),
+]
+_Start = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        metavar="TIME",
+        help="Service time begins here: ISO 8601 with zone, or the word scenario; else now.",
+    ),
+]
+_Upstream = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--upstream",
+        metavar="[VPG=]URL",
+        help="Pass accepted requests on to http(s):// or mqtt://; else answered here; repeatable.",
+    ),
+]
+_NoImplicitAttach = Annotated[
+    bool,
+    typer.Option("--no-implicit-attach", help="A request without a session is refused."),
+]
+_MqttThrottled = Annotated[
+    Literal["ignore", "disconnect"],
+    typer.Option(
+        "--mqtt-throttled",
+        help="What a publish of QoS 1 above the request limit gets: no acknowledgement, or the end "
+        "of its connection.",
+    ),
+]
+_AnyLine = Annotated[
+    bool, typer.Option("--any-line", help="Count usage events of lines nobody registered.")
+]
+_ReadyFile = Annotated[
+    str | None,
+    typer.Option(
+        "--ready-file", metavar="FILE", help="Write the bound addresses here when ready (JSON)."
+    ),
+]
+_Watch = Annotated[
+    bool,
+    typer.Option("--watch", help="Show rates against limits, lines against caps and yen, live."),
+]
+_FaultSyncDelayMs = Annotated[
+    int,
+    typer.Option(
+        "--fault-sync-delay-ms",
+        metavar="MS",
+        min=0,
+        max=_DELAY_MAX,
+        help="Fault to study: every sync of the store takes so much longer.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,112 +153,27 @@ def register(app: typer.Typer) -> None:
 def serve(
     terminal: Terminal,
     *,
-    scenario: Annotated[
-        str,
-        typer.Option(
-            "--scenario",
-            metavar="SCENARIO",
-            help="Scenario file (YAML), or the name of a ready-made scenario: its VPGs and lines.",
-        ),
-    ],
+    scenario: _Scenario,
     variant: VariantOption = None,
     sets: SetOption = None,
     catalogue: CatalogueOption = None,
     seed: SeedOption = None,
-    store: Annotated[
-        str,
-        typer.Option(
-            "--store",
-            metavar="STORE",
-            help="Where everything is kept: a file (SQLite), or postgresql://… (extra postgres) "
-            "for several processes.",
-        ),
-    ] = "service.sqlite",
-    host: Annotated[
-        str,
-        typer.Option(
-            "--host", metavar="ADDRESS", help="Address to listen on; beyond loopback with a token."
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--port",
-            metavar="NAME=N",
-            help="Port of api (8090), beam (8888), funnel (8081), funk (8082), unified (8083) or "
-            "mqtt (1883); 0: a free one; repeatable.",
-        ),
-    ] = None,
-    no_entry: Annotated[
-        bool, typer.Option("--no-entry", help="Only the API: no entry points for devices.")
-    ] = False,
-    token_file: Annotated[
-        str | None,
-        typer.Option("--token-file", metavar="FILE", help="Tokens that the API asks for."),
-    ] = None,
-    tls_cert: Annotated[
-        str | None,
-        typer.Option("--tls-cert", metavar="FILE", help="Certificate (PEM): the API by TLS."),
-    ] = None,
-    tls_key: Annotated[
-        str | None, typer.Option("--tls-key", metavar="FILE", help="Its private key (PEM).")
-    ] = None,
-    time_scale: Annotated[
-        int | None,
-        typer.Option(
-            "--time-scale",
-            metavar="K",
-            min=1,
-            max=_SCALE_MAX,
-            help="Service time runs K times as fast as the wall: limits, timeouts, clock hours.",
-        ),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--start",
-            metavar="TIME",
-            help="Service time begins here: ISO 8601 with zone, or the word scenario; else now.",
-        ),
-    ] = None,
-    upstream: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--upstream",
-            metavar="[VPG=]URL",
-            help="Pass accepted requests on to http(s):// or mqtt://; else answered here; "
-            "repeatable.",
-        ),
-    ] = None,
-    no_implicit_attach: Annotated[
-        bool,
-        typer.Option("--no-implicit-attach", help="A request without a session is refused."),
-    ] = False,
-    any_line: Annotated[
-        bool, typer.Option("--any-line", help="Count usage events of lines nobody registered.")
-    ] = False,
-    ready_file: Annotated[
-        str | None,
-        typer.Option(
-            "--ready-file", metavar="FILE", help="Write the bound addresses here when ready (JSON)."
-        ),
-    ] = None,
-    watch: Annotated[
-        bool,
-        typer.Option(
-            "--watch", help="Show rates against limits, lines against caps and yen, live."
-        ),
-    ] = False,
-    fault_sync_delay_ms: Annotated[
-        int,
-        typer.Option(
-            "--fault-sync-delay-ms",
-            metavar="MS",
-            min=0,
-            max=_DELAY_MAX,
-            help="Fault to study: every sync of the store takes so much longer.",
-        ),
-    ] = 0,
+    store: _Store = "service.sqlite",
+    host: _Host = "127.0.0.1",
+    port: _Port = None,
+    no_entry: _NoEntry = False,
+    token_file: _TokenFile = None,
+    tls_cert: _TlsCert = None,
+    tls_key: _TlsKey = None,
+    time_scale: _TimeScale = None,
+    start: _Start = None,
+    upstream: _Upstream = None,
+    no_implicit_attach: _NoImplicitAttach = False,
+    mqtt_throttled: _MqttThrottled = "ignore",
+    any_line: _AnyLine = False,
+    ready_file: _ReadyFile = None,
+    watch: _Watch = False,
+    fault_sync_delay_ms: _FaultSyncDelayMs = 0,
 ) -> None:
     """Serve until a signal."""
     from vpg.cli import serving
@@ -172,6 +195,7 @@ def serve(
         start=start,
         upstreams=tuple(upstream or ()),
         implicit_attach=not no_implicit_attach,
+        mqtt_throttled=mqtt_throttled,
         any_line=any_line,
         ready_file=ready_file,
         watch=watch,

@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -68,13 +69,10 @@ def test_every_operation_says_what_it_answers() -> None:
             assert secured == ("401" in responses), (path, method)
 
 
-def exercise(service: Running, name: str, cases: int) -> None:
+def exercise(service: Running, name: str, cases: int, schema: Any = SCHEMA) -> None:
     """Ask one operation ``cases`` times with what fits the document, and with what does not."""
-    (operation,) = [
-        found.ok()
-        for found in SCHEMA.get_all_operations()
-        if found.ok().definition.raw["operationId"] == name
-    ]
+    found: list[Any] = [one.ok() for one in schema.get_all_operations()]
+    (operation,) = [one for one in found if one.definition.raw["operationId"] == name]
     base = service.url()
     statuses: set[int] = set()
 
@@ -112,6 +110,13 @@ def test_no_answer_is_undocumented(service: Running, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_answer_is_undocumented_however_often(service: Running, name: str) -> None:
     exercise(service, name, CASES_LONG)
+
+
+def test_an_answer_that_is_not_in_the_document_is_found(service: Running) -> None:
+    document = json.loads(document_text())
+    del document["paths"]["/v1/hourly"]["get"]["responses"]["422"]
+    with pytest.raises(FailureGroup, match="Undocumented status code"):
+        exercise(service, "listHourly", CASES, schemathesis.openapi.from_dict(document))
 
 
 def test_the_service_is_well_after_all_this(service: Running) -> None:

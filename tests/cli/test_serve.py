@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
 import signal
 import socket
 import subprocess
@@ -264,3 +267,26 @@ def test_the_watched_figures_are_told_line_by_line_without_a_terminal(tmp_path: 
     assert told
     assert all("Lines" in line and "This hour" in line for line in told)
     assert [line for line in lines if line.startswith("Store: ")]
+
+
+def test_the_watched_table_is_drawn_on_a_terminal_and_gone_afterwards(tmp_path: Path) -> None:
+    leader, follower = pty.openpty()
+    words = [sys.executable, "-m", "vpg.cli.main", *BASE, "--watch", "--lang", "ja"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env=environment, stdout=follower, stderr=subprocess.PIPE
+    )
+    os.close(follower)
+    seen = b""
+    ends = time.monotonic() + 20
+    while "正常".encode() not in seen and time.monotonic() < ends:
+        if select.select([leader], [], [], 0.1)[0]:
+            seen += os.read(leader, 65_536)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    os.close(leader)
+    assert process.returncode == 130
+    text = seen.decode(errors="replace")
+    assert "準備完了" in text
+    assert "gate (C Small)" in text
+    assert "0 / 30" in text

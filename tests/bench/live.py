@@ -227,9 +227,9 @@ def wrk(port: int, path: str, connections: int, seconds: int, *arguments: str) -
     needs("wrk")
     script = str(ROOT / "tests" / "bench" / "events.lua")
     url = f"http://127.0.0.1:{port}{path}"
-    command = ["taskset", "-c", str(SERVER_CORE), "wrk", "-t1", f"-c{connections}"]
+    command = ["taskset", "-c", str(SERVER_CORE), "wrk", "-t1", "--timeout", "30s"]
     done = subprocess.run(
-        [*command, f"-d{seconds}s", "-s", script, url, "--", *arguments],
+        [*command, f"-c{connections}", f"-d{seconds}s", "-s", script, url, "--", *arguments],
         capture_output=True,
         text=True,
         check=False,

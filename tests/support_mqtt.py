@@ -88,6 +88,11 @@ def entry(number: int, *, address: str = "", status: Any = "active", vpg: str = 
     )
 
 
+def name(number: int) -> str:
+    """Return the ``imsi`` of line ``number``."""
+    return entry(number).imsi
+
+
 class Rig:
     """One endpoint, its gateway and its counter, running."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support_mqtt import LINES, Rig, entry, rig, until
+from tests.support_mqtt import LINES, Rig, entry, name, rig, until
 from vpg.service.http.auth import Tokens
 from vpg.service.mqtt.codec import encode
 from vpg.service.mqtt.connection import PENDING_MAX, TURN_PACKETS
@@ -48,10 +48,6 @@ WRONG_TOKEN = "token-of-nobody-else"  # noqa: S105 - made up
 def plain() -> Iterator[Rig]:
     with rig() as running:
         yield running
-
-
-def name(number: int) -> str:
-    return entry(number).imsi
 
 
 # ---- who may connect -----------------------------------------------------------------------------

@@ -76,13 +76,16 @@ class FleetState:
         new: list[Line] = []
         for index in range(first, first + count):
             rank = (self._rank << LINES_BITS) | index
-            line = Line(fleet=self, index=index, rank=rank, status=status)
+            line = self._new_line(index, rank, status)
             line.assigned_before = assigned
             assigned += status != "terminated"
             new.append(line)
         self.lines += new
         self.gateway.lines += new
         return new
+
+    def _new_line(self, index: int, rank: int, status: LineStatus) -> Line:
+        return Line(fleet=self, index=index, rank=rank, status=status)
 
     # ---- traffic -------------------------------------------------------------------------------
 

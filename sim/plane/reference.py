@@ -88,27 +88,35 @@ class ReferencePlane:
 
     def create_vpg(self, vpg: model.Vpg, limits: Limits) -> None:
         """Let ``vpg`` and the fleets bound to it exist from now on."""
-        scenario = self._scenario
-        gateway = Gateway(
-            vpg=vpg, limits=limits, assumptions=scenario.assumptions, now_us=self._now_us
-        )
+        gateway = self._new_gateway(vpg, limits)
         self._gateways[vpg.id] = gateway
-        bound = [fleet for fleet in scenario.fleets if fleet.vpg_id == vpg.id]
+        bound = [fleet for fleet in self._scenario.fleets if fleet.vpg_id == vpg.id]
         for fleet in sorted(bound, key=lambda fleet: fleet.name):
-            state = FleetState(
-                fleet=fleet,
-                rank=self._ranks[fleet.name],
-                lines=self._lines[fleet.name],
-                clock=self._clock,
-                gateway=gateway,
-                assumptions=scenario.assumptions,
-                seed=scenario.seed,
-                replication=self._replication,
-                start_us=scenario.start_us,
-                end_us=scenario.end_us,
-            )
+            state = self._new_fleet(FleetState, fleet, gateway)
             self._fleets[fleet.name] = state
             self._welcome(state, state.lines)
+
+    def _new_gateway(self, vpg: model.Vpg, limits: Limits) -> Gateway:
+        return Gateway(
+            vpg=vpg, limits=limits, assumptions=self._scenario.assumptions, now_us=self._now_us
+        )
+
+    def _new_fleet(
+        self, kind: type[FleetState], fleet: model.Fleet, gateway: Gateway
+    ) -> FleetState:
+        scenario = self._scenario
+        return kind(
+            fleet=fleet,
+            rank=self._ranks[fleet.name],
+            lines=self._lines[fleet.name],
+            clock=self._clock,
+            gateway=gateway,
+            assumptions=scenario.assumptions,
+            seed=scenario.seed,
+            replication=self._replication,
+            start_us=scenario.start_us,
+            end_us=scenario.end_us,
+        )
 
     def _welcome(self, fleet: FleetState, lines: list[Line]) -> None:
         """Let new lines create the rest of the hour's messages, and attach if they should."""

@@ -1,0 +1,165 @@
+"""Devices that speak MQTT: one aiomqtt client each, connected when it has something to send.
+
+Owns: connections by MQTT 3.1.1, publishes of QoS 1 and what their end means. Does not own: what
+the device does next. Times: ``SimUs`` of service time; ``*_s`` seconds of this machine.
+
+``PUBACK`` means accepted. MQTT 3.1.1 has no word for throttled: the service does not acknowledge,
+and a device takes silence for it. A connection that ends, or is refused, means no session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+import aiomqtt
+
+from loadtests.fleet.link import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.fleet.clock import ServiceClock
+    from loadtests.fleet.devices import LiveLine
+    from sim.plane.line import Line
+
+KEEP_ALIVE_S: Final = 1_200
+"""The most that the service takes; it is counted in service time."""
+TOPIC: Final = "report"
+PUBLISHES: Final = 64
+"""Publishes of one device under way at once."""
+_CONNECT_S: Final = 10.0
+_SILENT = logging.getLogger("vpg.fleet.mqtt")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
+
+
+class MqttFleet:
+    """Every device that speaks MQTT."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        clock: ServiceClock,
+        fleets: frozenset[str],
+        puback_s: float,
+        by_address: bool,
+        token: str,
+        connections_max: int,
+    ) -> None:
+        """Carry the Beam messages of ``fleets`` (``all``: of every fleet)."""
+        self._host, self._port = host, port
+        self._clock = clock
+        self._fleets = fleets
+        self._puback_s = puback_s
+        self._by_address = by_address
+        self._token = token
+        self._max = connections_max
+        self._clients: dict[str, _Device] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.opened = 0
+        self.open = 0
+        self.open_peak = 0
+
+    def carries(self, line: Line) -> bool:
+        """Return whether the line's Beam messages go by MQTT."""
+        return "all" in self._fleets or line.fleet.fleet.name in self._fleets
+
+    def publish(
+        self, line: LiveLine, size: int, sent: Callable[[], None], heard: Callable[[Told], None]
+    ) -> None:
+        """Publish ``size`` bytes; ``heard`` learns what became of it."""
+        device = self._clients.get(line.name.sim_id)
+        if device is None:
+            device = self._clients[line.name.sim_id] = _Device(self, line.name.sim_id)
+            device.address = line.name.address
+        task = asyncio.get_running_loop().create_task(self._carry(device, size, sent, heard))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(
+        self, device: _Device, size: int, sent: Callable[[], None], heard: Callable[[Told], None]
+    ) -> None:
+        told = Told(outcome="no_session")
+        try:
+            client = await device.connected()
+            sent()
+            began_us = self._clock.now_us()
+            try:
+                await client.publish(TOPIC, bytes(size), qos=1, timeout=self._puback_s)
+                told = Told(outcome="accepted")
+            except aiomqtt.MqttError:
+                silent_us = self._clock.now_us() - began_us
+                if silent_us >= self._puback_s * self._clock.scale * 1_000_000 * 0.9:
+                    told = Told(outcome="throttled", silent_us=silent_us)
+                else:
+                    await device.leave()
+                    told = Told(outcome="no_session", silent_us=max(1, silent_us))
+        except aiomqtt.MqttError:
+            sent()
+        finally:
+            heard(told)
+
+    def make(self, sim_id: str, address: str) -> aiomqtt.Client:
+        """Return a client that is not connected yet."""
+        return aiomqtt.Client(
+            self._host,
+            self._port,
+            identifier=sim_id,
+            username=sim_id if self._token else None,
+            password=self._token or None,
+            keepalive=KEEP_ALIVE_S,
+            timeout=_CONNECT_S,
+            bind_address=address if self._by_address else "",
+            max_inflight_messages=PUBLISHES,
+            logger=_SILENT,
+        )
+
+    async def close(self) -> None:
+        """Disconnect everybody."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for begin in range(0, len(self._clients), PUBLISHES):
+            some = list(self._clients.values())[begin : begin + PUBLISHES]
+            await asyncio.gather(*(device.leave() for device in some))
+
+
+class _Device:
+    """One device's client."""
+
+    __slots__ = ("_client", "_fleet", "_lock", "_sim_id", "address")
+
+    def __init__(self, fleet: MqttFleet, sim_id: str) -> None:
+        self._fleet = fleet
+        self._sim_id = sim_id
+        self.address = ""
+        self._client: aiomqtt.Client | None = None
+        self._lock = asyncio.Lock()
+
+    async def connected(self) -> aiomqtt.Client:
+        """Return the connected client; raises ``MqttError`` where the service refuses."""
+        async with self._lock:
+            if self._client is None:
+                client = self._fleet.make(self._sim_id, self.address)
+                await client.__aenter__()
+                self._client = client
+                self._fleet.opened += 1
+                self._fleet.open += 1
+                self._fleet.open_peak = max(self._fleet.open_peak, self._fleet.open)
+            return self._client
+
+    async def leave(self) -> None:
+        """Disconnect, as far as there is a connection."""
+        async with self._lock:
+            client, self._client = self._client, None
+            if client is None:
+                return
+            self._fleet.open -= 1
+            try:
+                await client.__aexit__(None, None, None)
+            except aiomqtt.MqttError:
+                return  # It was closed already.

@@ -77,6 +77,11 @@ unit = "yen/h"
 item = "peering"
 value = 9
 unit = "yen/h"
+[[usage]]
+effective_from = 2026-04-01
+item = "beam_requests"
+value = 2
+unit = "yen/request"
 """
 SHIPPED = load_catalogue()
 RULES = BillingRules(charges=ChargePolicy(), rounding="monthly_total")
@@ -89,7 +94,10 @@ def catalogue() -> Catalogue:
 
 
 def owed(rows: Iterable[HourlyRow]) -> dict[int, Fraction]:
-    """Return what each month owes in yen, tax excluded: base, Peerings above one, one-off fees."""
+    """Return what each month owes in yen, tax excluded.
+
+    The base, Peerings above the included one, one-off fees, requests that were admitted.
+    """
     by_hour: dict[tuple[str, int], list[HourlyRow]] = {}
     for row in rows:
         by_hour.setdefault((row.vpg_id, row.hour_start_us), []).append(row)
@@ -100,7 +108,8 @@ def owed(rows: Iterable[HourlyRow]) -> dict[int, Fraction]:
         for row in group:
             for item in filter(None, row.one_off.split(",")):
                 items[item] = items.get(item, 0) + 1
-        yen = sum(count * _price(item, hour_us) for item, count in items.items())
+        yen = Fraction(0) + sum(count * _price(item, hour_us) for item, count in items.items())
+        yen += sum(2 * (row.accepted_beam + row.failed_upstream_beam) for row in group)
         month_us = month_start(hour_us)
         months[month_us] = months.get(month_us, Fraction()) + yen
     return months
@@ -233,11 +242,20 @@ class Service(RuleBasedStateMachine):
         peering=st.integers(0, 3),
         fee=st.booleans(),
         ahead=st.booleans(),
+        ago_us=st.sampled_from([0, 0, 0, HOUR_US, 20 * DAY_US, 40 * DAY_US]),
     )
     def change(
-        self, *, fate: str, vpg_id: str, size: str, peering: int, fee: bool, ahead: bool
+        self,
+        *,
+        fate: str,
+        vpg_id: str,
+        size: str,
+        peering: int,
+        fee: bool,
+        ahead: bool,
+        ago_us: int,
     ) -> None:
-        """Resize, or add and remove Peerings; perhaps with usage that was quicker than the news."""
+        """Resize, or add and remove Peerings; told late, or after usage that was quicker."""
         before = self.configs[vpg_id]
         config = Config(
             size=size,  # type: ignore[arg-type]
@@ -245,8 +263,15 @@ class Service(RuleBasedStateMachine):
             resized=size != before.size,
             oneOff=("contract_fee_c",) if fee else (),
         )
-        at_us = self.now_us
-        self.now_us += 10 * SECOND_US
+        newest_us = max(
+            us(one)
+            for one in self.counted.values()
+            if one.data.vpgId == vpg_id and one.type == CONFIG
+        )
+        at_us = max(newest_us + 1, self.now_us - ago_us)
+        self.now_us = max(self.now_us, at_us) + 10 * SECOND_US
+        if keys_kept_until_us(at_us) <= self.now_us:
+            return
         if ahead:
             early = request(self.name(), at_us + SECOND_US, vpg_id=vpg_id, ratePerS=9)
             self.send([early], "ok")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from loadtests.fleet.devices import LiveFleet, LiveGateway
 from scenarios import model
 from sim.control import Control
+from sim.plane.alarm import Alarm
 from sim.plane.reference import ReferencePlane
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _CONNECTIONS: Final = {
 }
 NOT_TOLD: Final = (model.UpstreamFault, model.MirrorPeerFault, model.RedirectionFault, model.Growth)
 """Events that the service has no way to be told of."""
+
+
+_FIRST: Final = -1
+"""Before everything else of its microsecond."""
 
 
 class LivePlane(ReferencePlane):
@@ -88,8 +93,14 @@ class LivePlane(ReferencePlane):
                 self._clock.step()
             else:
                 return False
-            self.advance(stop_us)
+            # Stopping SimPy would leave a stopped event behind; a mark in time does not.
+            Alarm(self._clock, _mark).set(stop_us, _FIRST)
+            self._clock.step()
         return True
+
+
+def _mark(alarm: Alarm) -> None:
+    """Be an instant at which nothing happens."""
 
 
 class LiveControl(Control):

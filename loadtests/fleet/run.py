@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from vpg.catalogue.model import Catalogue
     from vpg.rating.hourly import HourlyRow
 
-API_CONNECTIONS: Final = 16
+API_CONNECTIONS: Final = 64
 DRAIN_S: Final = 10.0
 ANSWER_S: Final = 30.0
 LATE_MS: Final = 50

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support_service_store import OPERATOR, T0, request, told
@@ -18,12 +18,15 @@ from vpg.rating.histogram import bucket_of
 from vpg.rating.hourly import SERVICES
 from vpg.timebase import HOUR_US, from_datetime, hour_start
 
+if TYPE_CHECKING:
+    import datetime as dt
+
 NOW = T0 + 40 * HOUR_US
 LINES = tuple(f"8981{number:015d}" for number in range(4))
 CUT = T0 + HOUR_US + 1_234_567
 """Where the VPG with the odd number changes its size."""
 
-counts = st.integers(1, 50) | st.just(COUNT_MAX)
+counts = st.just(1) | st.integers(1, 50) | st.just(COUNT_MAX)
 instants = st.integers(T0, T0 + 3 * HOUR_US - 1) | st.sampled_from([CUT - 1, CUT, CUT + 1])
 
 
@@ -36,7 +39,7 @@ def requests(draw: st.DrawFn) -> UsageEvent:
         figures["bytesUp"], figures["bytesDown"] = draw(counts), draw(st.integers(0, 9))
     if how_many == 1:
         figures["delayUs"] = draw(st.none() | st.integers(0, 10**12))
-    if draw(st.integers(0, 5)) == 0:
+    if draw(st.sampled_from([True, False, False, False])):
         figures["inspected"] = tuple(draw(st.lists(st.sampled_from(LINES), max_size=3)))
     return request(
         draw(st.integers(0, 10**9)),
@@ -51,12 +54,12 @@ def requests(draw: st.DrawFn) -> UsageEvent:
 
 
 @st.composite
-def others(draw: st.DrawFn) -> UsageEvent:
+def others(draw: st.DrawFn, kind: str = "") -> UsageEvent:
     name, at_us = draw(st.integers(0, 10**9)), draw(instants)
     vpg_id = f"v{draw(st.integers(0, 2))}"
     held = {"sessions": draw(st.integers(0, 9)), "ghosts": draw(st.integers(0, 9))}
     per_s = {"attachPerS": draw(st.integers(0, 9))}
-    kind = draw(st.sampled_from(sorted(_OTHERS)))
+    kind = kind or draw(st.sampled_from(sorted(_OTHERS)))
     figures = {
         "created": {**held, **per_s, "flagged": draw(st.integers(0, 1))},
         "deleted": {**held, "ghost": draw(st.booleans())},
@@ -173,6 +176,14 @@ def test_both_ways_are_the_independent_account(events: list[UsageEvent]) -> None
         check(count_columns(facts, place_of, whole_hour), events)
 
 
+@pytest.mark.parametrize("kind", sorted(_OTHERS))
+@given(st.data())
+@settings(max_examples=10)
+def test_each_kind_alone(kind: str, data: st.DataObject) -> None:
+    events = data.draw(st.lists(others(kind), min_size=1, max_size=5))
+    check(count_one_by_one(facts_of(events), place_of, whole_hour), events)
+
+
 @given(st.lists(requests(), min_size=1, max_size=40))
 def test_many_of_the_same_kind_at_once(events: list[UsageEvent]) -> None:
     many = [one for one in events for _ in range(9)]
@@ -188,6 +199,11 @@ def test_the_event_can_be_told_from_its_fact(one: UsageEvent) -> None:
     fact = facts_of([one])[0]
     again = counting.event_of(fact, source=one.source, vpg_id=one.data.vpgId, operator_id=OPERATOR)
     assert again == one
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_instants_are_those_of_the_house(moment: dt.datetime) -> None:
+    assert counting.at_us_of(moment) == from_datetime(moment)
 
 
 def test_a_group_of_two_arrival_periods_is_told_apart() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from urllib.parse import urlencode, urlsplit
 
 from loadtests.plan import LoadLine
-from vpg.errors import ExitCode, InputError, Problem, UsageError, VpgError
+from vpg.errors import EnsureError, ExitCode, InputError, Problem, UsageError, VpgError
 from vpg.rating.charges import ChargeRow
 from vpg.rating.hourly import NAMES, HourlyRow
 from vpg.timebase import from_datetime, iso_utc
@@ -116,13 +116,19 @@ class Target:
     ) -> tuple[int, bytes, str]:
         """Return status, body and next page's key; raises ``OSError`` or ``HTTPException``."""
         headers = {**self._headers, **({"Content-Type": kind} if kind else {})}
-        try:
-            self._connection.request("GET" if body is None else "POST", path, body, headers)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read(), answer.getheader("x-soracom-next-key") or ""
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            raise
+        method = "GET" if body is None else "POST"
+        for last in (False, True):
+            # Kept from before, the connection may be one that the service closed: all that is
+            # asked here may be asked twice.
+            try:
+                self._connection.request(method, path, body, headers)
+                answer = self._connection.getresponse()
+                return answer.status, answer.read(), answer.getheader("x-soracom-next-key") or ""
+            except (OSError, http.client.HTTPException):
+                self._connection.close()
+                if last:
+                    raise
+        raise EnsureError("the second try returns or raises")
 
     def _asked(self, path: str) -> tuple[bytes, str]:
         try:

@@ -35,10 +35,12 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 class Watched:
     """A store that notes its groups, in which thread each sync ran, and fails when told to."""
 
-    def __init__(self, *, sync_s: float = 0.0) -> None:
+    def __init__(self, *, sync_s: float = 0.0, remote: bool = False) -> None:
+        self.remote = remote
         self.sync_s = sync_s
         self.groups: list[int] = []
         self.threads: list[int] = []
+        self.stagers: list[int] = []
         self.fail_stage: BaseException | None = None
         self.fail_sync: BaseException | None = None
         self.answer = COUNTED
@@ -47,6 +49,7 @@ class Watched:
 
     def stage(self, events: Sequence[UsageEvent], now_us: int) -> list[int]:
         assert now_us == NOW
+        self.stagers.append(threading.get_ident())
         if self.fail_stage is not None:
             raise self.fail_stage
         self.groups.append(len(events))
@@ -187,6 +190,21 @@ def test_every_caller_gets_the_answers_of_its_own_events(store: SqliteStore) -> 
     assert store.hourly(None, T0, NOW, NOW).rows[0].accepted_beam == 3
 
 
+def test_the_same_request_from_fifty_at_once_and_again_is_counted_once(
+    store: SqliteStore,
+) -> None:
+    """RELIABILITY R10: the same answer each time, one row."""
+
+    async def work(writer: Writer) -> None:
+        for _ in range(3):
+            asked = (writer.count((*one(1), *one(2))) for _ in range(50))
+            assert set(map(tuple, await asyncio.gather(*asked))) == {(COUNTED, COUNTED)}
+
+    run(store, work)
+    assert store.hourly(None, T0, NOW, NOW).rows[0].accepted_beam == 2
+    assert len(list(store.events())) == 3
+
+
 # ---- where syncs run -----------------------------------------------------------------------------
 
 
@@ -197,6 +215,13 @@ def test_short_syncs_run_in_the_loop_and_long_ones_beside_it() -> None:
     run(slow, closed_loop(4, 400))
     beside = [ident != threading.get_ident() for ident in slow.threads]
     assert sum(beside) > len(beside) // 2
+
+
+def test_a_store_elsewhere_never_holds_the_loop_up() -> None:
+    store = Watched(remote=True)
+    run(store, closed_loop(8, 100))
+    assert threading.get_ident() not in {*store.threads, *store.stagers}
+    assert sum(store.groups) == 100
 
 
 def test_a_disk_that_becomes_fast_again_is_noticed() -> None:

@@ -18,18 +18,19 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from vpg.errors import ensure
 from vpg.service.ports import OverloadedError, StoreTroubleError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vpg.rating.events import UsageEvent
     from vpg.service.ports import Clock
     from vpg.service.store.base import Store
 
+_T = TypeVar("_T")
 INLINE_NS: Final = 2_000_000
 """Syncs shorter than this run in the loop."""
 PROBE_EVERY: Final = 16
@@ -155,7 +156,7 @@ class Writer:
         # One turn of the loop: what the sockets already hold joins.
         await asyncio.sleep(0)
         target = self._callers * _BACK_NUMERATOR // _BACK_DENOMINATOR
-        if target >= (MANY_CALLERS if self._disk_ns < INLINE_NS else SOME_CALLERS):
+        if target >= (MANY_CALLERS if self._is_quick() else SOME_CALLERS):
             for _ in range(_TURNS_MAX):
                 before = len(self._waiting)
                 if before >= target or self._stopping:
@@ -219,21 +220,29 @@ class Writer:
 
     async def _commit(self, events: list[UsageEvent]) -> list[int]:
         stats, store = self.stats, self._store
+        now_us = self._clock.now_us()
         began = time.perf_counter_ns()
-        answers = store.stage(events, self._clock.now_us())
+        if store.remote:
+            # Each of its statements would hold the loop up.
+            answers = await _in_thread(lambda: store.stage(events, now_us))
+        else:
+            answers = store.stage(events, now_us)
         staged = time.perf_counter_ns()
-        if self._is_short():
+        if not store.remote and self._is_short():
             store.sync()
             synced = time.perf_counter_ns()
             self._disk_ns += ((synced - staged) - self._disk_ns) >> _EWMA_SHIFT
             self._in_thread_since = 0
         else:
-            await self._in_thread()
+            await _in_thread(store.sync)
             synced = time.perf_counter_ns()
             self._in_thread_since += 1
         stats.stage_ns += ((staged - began) - stats.stage_ns) >> _EWMA_SHIFT
         stats.sync_ns += ((synced - staged) - stats.sync_ns) >> _EWMA_SHIFT
         return answers
+
+    def _is_quick(self) -> bool:
+        return self._disk_ns < INLINE_NS and not self._store.remote
 
     def _is_short(self) -> bool:
         """Return whether this sync is to run in the loop."""
@@ -241,12 +250,13 @@ class Writer:
             return True
         return self._in_thread_since >= PROBE_EVERY and self.stats.sync_ns < PROBE_BELOW_NS
 
-    async def _in_thread(self) -> None:
-        """Sync in a thread; a cancelled writer still waits until the disk has answered."""
-        thread = asyncio.get_running_loop().run_in_executor(None, self._store.sync)
-        try:
-            await asyncio.shield(thread)
-        except asyncio.CancelledError:
-            with suppress(Exception):
-                await thread
-            raise
+
+async def _in_thread(work: Callable[[], _T]) -> _T:
+    """Do ``work`` in a thread; a cancelled writer still waits until the disk has answered."""
+    thread = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await thread
+        raise

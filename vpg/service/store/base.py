@@ -77,6 +77,8 @@ class Store(Protocol):
 
     months: Months
     """When figures become final."""
+    remote: bool
+    """Every statement waits for another machine or process, not for the disk alone."""
 
     def commit(self, events: Sequence[UsageEvent], now_us: int) -> list[int]:
         """Count ``events`` that arrived at ``now_us`` in one transaction: ``stage``, ``sync``.

@@ -38,6 +38,8 @@ _config = msgspec.json.Decoder(Config)
 class Driver(ABC):
     """One transaction at a time, and what is known of the tables."""
 
+    remote: bool = False
+
     def __init__(self, *, calendar: BusinessCalendar | None = None, sync_delay_us: int = 0) -> None:
         """Begin with empty memory; ``sync_delay_us`` is added to every commit (a slow disk)."""
         self.months = Months(BusinessCalendar() if calendar is None else calendar)

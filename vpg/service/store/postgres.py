@@ -75,6 +75,8 @@ def trouble(error: psycopg.Error) -> StoreTroubleError:
 class PostgresStore(SqlStore):
     """The store in one PostgreSQL database; see ``vpg.service.store.base.Store``."""
 
+    remote = True
+
     def __init__(
         self, url: str, *, calendar: BusinessCalendar | None = None, sync_delay_us: int = 0
     ) -> None:

@@ -37,6 +37,7 @@ _PARTS = {
     "16": "Scenarios: what a run cannot use",
     "17": "Bills and invoices",
     "18": "Live service",
+    "19": "Load tests and the gate",
 }
 _MADE = "<!-- Made by `make docs`; change the code, not this page. -->"
 

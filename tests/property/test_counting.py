@@ -67,7 +67,7 @@ def others(draw: st.DrawFn, kind: str = "") -> UsageEvent:
         "refused": {**per_s, "outcome": "line_cap", "requests": draw(st.integers(0, 9))},
         "rejected": {**per_s, "outcome": "other", "requests": draw(st.integers(0, 9))},
         "mirror": {"bytesMirrored": draw(counts), "mirrorDropped": draw(st.integers(0, 9))},
-        "config": {"config": Config(peering=draw(st.integers(0, 3)))},
+        "config": {"config": Config(size="large", peering=draw(st.integers(0, 3)))},
         "offered": {"outcome": "offered", "requests": draw(counts)},
         "lost": {"outcome": "lost_deadline", "requests": draw(counts)},
     }[kind]

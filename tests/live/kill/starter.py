@@ -16,11 +16,14 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING
 
+from tests.support import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 END_S = 30.0
+OURS = {**os.environ, "PYTHONPATH": str(ROOT)}
 MODULE = "vpg.cli.main"
 
 
@@ -64,7 +67,9 @@ class Starter:
         if list(command[1:3]) == ["-m", MODULE] and (self._started - 1) % self._cold_every:
             return self._fork(command[3:])
         with self._said.open("ab") as said:
-            cold = subprocess.Popen(command, stdout=said, stderr=said, stdin=subprocess.DEVNULL)
+            cold = subprocess.Popen(
+                command, stdout=said, stderr=said, stdin=subprocess.DEVNULL, cwd=ROOT, env=OURS
+            )
         return Started(cold.pid, cold)
 
     def _fork(self, words: Sequence[str]) -> Started:
@@ -74,6 +79,8 @@ class Starter:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                cwd=ROOT,
+                env=OURS,
             )
         asks, tells = self._warm.stdin, self._warm.stdout
         if asks is None or tells is None:

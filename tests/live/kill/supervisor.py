@@ -63,6 +63,7 @@ class Findings:
     acknowledged: int = 0
     stored: int = 0
     resent: int = 0
+    start_s_min: float = 0.0
     start_s_median: float = 0.0
     start_s_max: float = 0.0
 
@@ -164,6 +165,7 @@ class Supervisor:
             acknowledged=len(acknowledged),
             resent=0 if client is None else client.resent,
             refused=0 if client is None else len(client.refused),
+            start_s_min=min(self._starts),
             start_s_median=statistics.median(self._starts),
             start_s_max=max(self._starts),
         )

@@ -67,10 +67,10 @@ def told(
     subject: str = "",
     **figures: Any,
 ) -> UsageEvent:
-    """Return an event of ``vpg_id``, told by its gateway unless ``source`` says otherwise."""
+    """Return an event of ``vpg_id``, told by a meter beside it unless ``source`` says otherwise."""
     return event(
         kind,
-        source=source or f"urn:vpg:{vpg_id}",
+        source=source or f"urn:meter:{vpg_id}",
         event_id=str(name),
         at_us=at_us,
         subject=subject,

@@ -92,6 +92,13 @@ def code(store: SqliteStore, one: UsageEvent, now_us: int = NOW, **rules: Any) -
         (configured("x", NOW, vpg_id="unborn"), ""),
         (configured("x", T0, Config(exists=False), vpg_id="unborn"), "vpg_not_yet"),
         (told("config.v1", "x", NOW), "invalid"),
+        (configured("x", NOW, Config(type="E", size="small", resized=True)), "invalid"),
+        (configured("x", NOW, Config(type="C", size="", resized=True)), "invalid"),
+        (configured("x", NOW, Config(size="large", oneOff=("contract_fee_c", "gift"))), "invalid"),
+        (configured("x", NOW, Config(size="large", oneOff=("contract_fee_c",))), ""),
+        (request("x", NOW, source="urn:vpg:v0"), "reserved_source"),
+        (request("x", NOW, source="urn:vpg:theirs"), "reserved_source"),
+        (request("x", NOW, source="urn:vpg"), ""),
     ],
 )
 def test_each_bound(store: SqliteStore, one: UsageEvent, wanted: str) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from vpg.catalogue.items import ONE_OFF_ITEMS, vpg_kinds
 from vpg.rating.hourly import SERVICES
 from vpg.timebase import to_utc
 
@@ -209,6 +210,7 @@ _OUTCOMES: dict[str, tuple[str, ...]] = {
     REFUSED: REFUSAL_OUTCOMES,
     MESSAGE: MESSAGE_OUTCOMES,
 }
+_VPG_KINDS: Final = frozenset(vpg_kinds())
 _ONE_LINE: Final = frozenset({CREATED, DELETED, MODIFIED})
 _DEFAULTS: dict[str, Any] = {
     field.name: field.default for field in msgspec.structs.fields(Data) if not field.required
@@ -248,8 +250,18 @@ def _wrong_figures(one: UsageEvent) -> str:
             return f"data.{name} means nothing in {kind}; leave it out"
     if kind in _ONE_LINE and data.requests != 1:
         return f"data.requests of {kind} must be 1"
-    if kind == CONFIG and data.config is None:
-        return f"data.config of {kind} is missing"
+    return _wrong_config(data.config) if kind == CONFIG else ""
+
+
+def _wrong_config(config: Config | None) -> str:
+    """Return what no bill could be made of."""
+    if config is None:
+        return f"data.config of {CONFIG} is missing"
+    if config.exists and (config.type, config.size) not in _VPG_KINDS:
+        return f"data.config: there is no VPG of type {config.type!r} and size {config.size!r}"
+    for item in config.oneOff:
+        if item not in ONE_OFF_ITEMS:
+            return f"data.config.oneOff: {item!r} is none of {', '.join(ONE_OFF_ITEMS)}"
     return ""
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from vpg.rating.counting import at_us_of
 from vpg.rating.events import CONFIG, contradiction
+from vpg.service.keys import OWN_SOURCE
 from vpg.service.store.months import oldest_us
 from vpg.timebase import MINUTE_US, SECOND_US, iso_utc, to_utc
 
@@ -61,11 +62,9 @@ class Checker:
             refusal = _wrong_time(one, life, at_us_of(one.time), now_us)
             if refusal is not None:
                 return refusal
-        words = contradiction(one)
-        if words:
-            return Refusal("invalid", words)
-        if "\0" in one.id or "\0" in one.source or "\0" in one.subject:
-            return Refusal("invalid", "id, source and subject must not hold the character U+0000")
+        refusal = _wrong_content(one)
+        if refusal is not None:
+            return refusal
         if self._lines_must_be_known:
             line = self._line(one.subject) if one.subject else None
             if data.inspected or (
@@ -88,6 +87,19 @@ class Checker:
                 if line is None or line.operator_id != one.data.operatorId:
                     return Refusal("unknown_line", f"{name!r} is no line of the operator")
         return None
+
+
+def _wrong_content(one: UsageEvent) -> Refusal | None:
+    words = contradiction(one)
+    if words:
+        return Refusal("invalid", words)
+    if "\0" in one.id or "\0" in one.source or "\0" in one.subject:
+        return Refusal("invalid", "id, source and subject must not hold the character U+0000")
+    if one.source.startswith(OWN_SOURCE):
+        # Whoever took a name that a gateway will give would keep its event from being counted.
+        words = f"sources that begin with {OWN_SOURCE!r} are the gateway's own"
+        return Refusal("reserved_source", words)
+    return None
 
 
 def _wrong_time(one: UsageEvent, life: VpgLife, at_us: int, now_us: int) -> Refusal | None:

@@ -6,6 +6,8 @@ sender: random ones cost an index several times as much.
 
 from __future__ import annotations
 
+OWN_SOURCE = "urn:vpg:"
+"""Sources of our own gateways' events begin so, and nobody else's."""
 _COUNTER_MASK = 0xFFFF_FFFF
 
 

@@ -20,6 +20,7 @@ from vpg.rating.events import (
     UsageEvent,
     config_of,
 )
+from vpg.service.keys import OWN_SOURCE
 from vpg.timebase import to_utc
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Voice:
         """Append to ``outbox`` from ``now_us`` on."""
         self.vpg_id = vpg_id
         self.operator_id = operator_id
-        self.source = f"urn:vpg:{vpg_id}"
+        self.source = f"{OWN_SOURCE}{vpg_id}"
         self.outbox = outbox
         self._keys = keys
         self.floor_us = now_us

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from loadtests.fleet.run import FleetOptions, FleetRun, playable, run_fleet
+from loadtests.fleet.run import FleetOptions, FleetRun, carried, playable, run_fleet
 from loadtests.fleet.target import target_of
 from loadtests.fleet.window import window
 from loadtests.served import served
@@ -144,6 +144,7 @@ def run_twin(
 ) -> Twin:
     """Run both sides; ``words``: the options that make ``vpg serve`` serve the same VPGs."""
     scenario, speed = chosen.scenario, chosen.speed
+    carried(scenario, mqtt)
     simulated = simulate(scenario, catalogue)
     begin_us = scenario.start_us - LEAD_S * speed * SECOND_US
     told = ("--no-implicit-attach", "--time-scale", str(speed), "--start", iso_utc(begin_us))
@@ -152,7 +153,7 @@ def run_twin(
             f"{name}={url}" for name, url in service.urls.items() if name != "unified"
         )
         live = run_fleet(
-            scenario, catalogue, target, FleetOptions(speed=speed, mqtt=mqtt), stop=stop
+            scenario, catalogue, target, FleetOptions(speed=speed, mqtt=mqtt, at_rest=False), stop=stop
         )
     return compared(scenario, simulated, live)
 

@@ -283,6 +283,8 @@ class Link:
             if isinstance(what, Answer) and what.status in {200, 201}:
                 decision = "created" if what.status == 201 else "kept"  # noqa: PLR2004 - Created
                 counts.attaches_created += 1
+                if self.mqtt is not None and self.mqtt.carries(line):
+                    self.mqtt.connect(line)
             elif isinstance(what, Answer) and what.status == 403:  # noqa: PLR2004 - Forbidden
                 decision = next(
                     (word for code, word in _REFUSALS.items() if f'"{code}"'.encode() in what.body),

@@ -10,6 +10,7 @@ and a device takes silence for it. A connection that ends, or is refused, means 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ import aiomqtt
 from loadtests.fleet.link import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from loadtests.fleet.clock import ServiceClock
     from loadtests.fleet.devices import LiveLine
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_S: Final = 1_200
 """The most that the service takes; it is counted in service time."""
+ALL: Final = "all"
+"""Stands for every fleet."""
 TOPIC: Final = "report"
 PUBLISHES: Final = 64
 """Publishes of one device under way at once."""
 _CONNECT_S: Final = 10.0
+_NEARLY: Final = 0.9
+"""Of the wait for a PUBACK: what failed before was cut, not silent."""
 _SILENT = logging.getLogger("vpg.fleet.mqtt")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
@@ -66,19 +71,34 @@ class MqttFleet:
 
     def carries(self, line: Line) -> bool:
         """Return whether the line's Beam messages go by MQTT."""
-        return "all" in self._fleets or line.fleet.fleet.name in self._fleets
+        return ALL in self._fleets or line.fleet.fleet.name in self._fleets
 
     def publish(
         self, line: LiveLine, size: int, sent: Callable[[], None], heard: Callable[[Told], None]
     ) -> None:
         """Publish ``size`` bytes; ``heard`` learns what became of it."""
-        device = self._clients.get(line.name.sim_id)
-        if device is None:
-            device = self._clients[line.name.sim_id] = _Device(self, line.name.sim_id)
-            device.address = line.name.address
-        task = asyncio.get_running_loop().create_task(self._carry(device, size, sent, heard))
+        self._begin(self._carry(self._device(line), size, sent, heard))
+
+    def connect(self, line: LiveLine) -> None:
+        """Connect, as a device does that has just got a session; one that fails tries later."""
+        self._begin(self._connect(self._device(line)))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _device(self, line: LiveLine) -> _Device:
+        device = self._clients.get(line.name.sim_id)
+        if device is None:
+            device = _Device(self, line.name.sim_id, line.name.address)
+            self._clients[line.name.sim_id] = device
+        return device
+
+    @staticmethod
+    async def _connect(device: _Device) -> None:
+        with contextlib.suppress(aiomqtt.MqttError):
+            await device.connected()
 
     async def _carry(
         self, device: _Device, size: int, sent: Callable[[], None], heard: Callable[[Told], None]
@@ -93,13 +113,14 @@ class MqttFleet:
                 told = Told(outcome="accepted")
             except aiomqtt.MqttError:
                 silent_us = self._clock.now_us() - began_us
-                if silent_us >= self._puback_s * self._clock.scale * 1_000_000 * 0.9:
-                    told = Told(outcome="throttled", silent_us=silent_us)
-                else:
+                silent = self._clock.wall_s(silent_us) >= self._puback_s * _NEARLY
+                told = Told(
+                    outcome="throttled" if silent else "no_session", silent_us=max(1, silent_us)
+                )
+                if not silent:
                     await device.leave()
-                    told = Told(outcome="no_session", silent_us=max(1, silent_us))
         except aiomqtt.MqttError:
-            sent()
+            sent()  # As far as it got: the service refused the connection.
         finally:
             heard(told)
 
@@ -131,12 +152,12 @@ class MqttFleet:
 class _Device:
     """One device's client."""
 
-    __slots__ = ("_client", "_fleet", "_lock", "_sim_id", "address")
+    __slots__ = ("_address", "_client", "_fleet", "_lock", "_sim_id")
 
-    def __init__(self, fleet: MqttFleet, sim_id: str) -> None:
+    def __init__(self, fleet: MqttFleet, sim_id: str, address: str) -> None:
         self._fleet = fleet
         self._sim_id = sim_id
-        self.address = ""
+        self._address = address
         self._client: aiomqtt.Client | None = None
         self._lock = asyncio.Lock()
 
@@ -144,7 +165,7 @@ class _Device:
         """Return the connected client; raises ``MqttError`` where the service refuses."""
         async with self._lock:
             if self._client is None:
-                client = self._fleet.make(self._sim_id, self.address)
+                client = self._fleet.make(self._sim_id, self._address)
                 await client.__aenter__()
                 self._client = client
                 self._fleet.opened += 1

@@ -19,10 +19,11 @@ from loadtests.fleet import target as targets
 from loadtests.fleet.api import Api
 from loadtests.fleet.judging import Agreement, agreements, stored
 from loadtests.fleet.link import Link
-from loadtests.fleet.mqtt import MqttFleet
+from loadtests.fleet.mqtt import ALL, MqttFleet
 from loadtests.fleet.plane import NOT_TOLD, LiveControl, LivePlane
-from loadtests.fleet.window import following
+from loadtests.fleet.window import LEAD_US, following, window
 from loadtests.fleet.wire import Lane, Wire
+from scenarios import model
 from sim.control import EVENT_WORDS
 from vpg.errors import InputError, Problem
 from vpg.rating.hourly import COLUMNS, key_of
@@ -73,6 +74,12 @@ class FleetOptions:
     """Fleets whose Beam messages go by MQTT."""
     puback_s: float = 1.0
     """Without a PUBACK for so long a publish was throttled."""
+    for_us: int | None = None
+    """How much of what is left of the scenario is played; None: all."""
+    owned: bool = False
+    """The target is ours to load, wherever it is."""
+    at_rest: bool = True
+    """The target must not be loaded by others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +122,37 @@ class FleetRun:
 
 
 def playable(scenario: Scenario) -> None:
-    """Raise ``InputError`` (VPG1928) for events that a live service cannot be told of."""
+    """Raise ``InputError`` (VPG1924) for events that a live service cannot be told of."""
     problems = [
-        Problem(code="VPG1928", values={"kind": EVENT_WORDS[type(event)]})
+        Problem(code="VPG1924", values={"kind": EVENT_WORDS[type(event)]})
         for event in scenario.events
         if isinstance(event, NOT_TOLD)
     ]
+    if problems:
+        raise InputError(problems)
+
+
+def carried(scenario: Scenario, mqtt: tuple[str, ...]) -> None:
+    """Raise ``InputError`` for fleets that cannot go by MQTT: unknown ones (VPG1925).
+
+    An answer cannot go by MQTT either (VPG1926), nor by Funnel and Funk (VPG1927).
+    """
+    known = {fleet.name for fleet in scenario.fleets}
+    problems = [
+        Problem(code="VPG1925", values={"value": name, "known": ", ".join(sorted(known))})
+        for name in mqtt
+        if name not in {ALL, *known}
+    ]
+    for fleet in scenario.fleets:
+        by_mqtt = fleet.name in mqtt or ALL in mqtt
+        for source in fleet.traffic:
+            if not source.down.high_bytes and not source.down.choices:
+                continue
+            values = {"fleet": fleet.name, "source": source.name, "service": source.service}
+            if by_mqtt and source.service == "beam":
+                problems.append(Problem(code="VPG1926", values=values))
+            elif source.service in {"funnel", "funk"}:
+                problems.append(Problem(code="VPG1927", values=values))
     if problems:
         raise InputError(problems)
 
@@ -139,6 +171,8 @@ def run_fleet(
     Raises ``InputError`` for a target or a machine that will not do.
     """
     playable(scenario)
+    carried(scenario, options.mqtt)
+    targets.check(target, owned=options.owned, at_rest=options.at_rest)
     targets.need_descriptors(options.connections)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(scenario, catalogue, target, options, stop, begun))
@@ -152,17 +186,20 @@ async def _run(  # noqa: PLR0917 - the steps' common ground
     stop: Callable[[], bool],
     begun: Callable[[Scenario], None],
 ) -> FleetRun:
-    await targets.answers(target)
     wire = Wire(connections_max=options.connections, answer_s=options.answer_s)
     api_wire = Wire(connections_max=API_CONNECTIONS + 1, answer_s=options.answer_s)
     mqtt = None
     try:
         host, port = target.addresses["api"]
         api = Api(api_wire, Lane(host, port, None, API_CONNECTIONS), target.token)
-        await targets.ready(api, target)
         names = await targets.names(api, scenario)
         clock = await targets.clock_of(api, options.speed)
-        played = following(scenario, clock.now_us())
+        played = following(scenario, clock.now_us() + LEAD_US * clock.scale)
+        if options.for_us is not None:
+            played = window(played, played.start_us, played.start_us + options.for_us)
+        if clock.wall_s(played.end_us - played.start_us) > WALL_MAX_S:
+            hours = WALL_MAX_S // 3_600
+            raise InputError([Problem(code="VPG1928", values={"hours": hours})])
         begun(played)
         link = Link(
             wire=wire,
@@ -228,7 +265,6 @@ async def _play(
     await asyncio.sleep(clock.wall_s(max(0, reached_us + _SETTLE_US - clock.now_us())) + 0.1)
     after = await api.hourly(hour_us, clock.now_us())
     partial = reached_us < scenario.end_us
-    bytes_max = max((payload.high_bytes for payload in _payloads(scenario)), default=0)
     return FleetRun(
         scenario=scenario,
         result=RunResult(
@@ -242,7 +278,7 @@ async def _play(
         ),
         counts=link.counts,
         agreements=agreements(
-            link.counts, stored(before), stored(after), bytes_max=max(bytes_max, 1_000_000)
+            link.counts, stored(before), stored(after), bytes_max=_largest_bytes(scenario)
         ),
         speed=clock.scale,
         wall_s=wall_s,
@@ -264,13 +300,16 @@ async def _orders(api: Api) -> list[tuple[str, str]]:
     return [(one["vpgId"], one["operatorId"]) for one in document]
 
 
-def _payloads(scenario: Scenario) -> list:
-    return [
-        payload
-        for fleet in scenario.fleets
-        for source in fleet.traffic
-        for payload in (source.up, source.down)
-    ]
+def _largest_bytes(scenario: Scenario) -> int:
+    """Return the size of the largest payload that a message or an answer may have."""
+    sizes = [0]
+    for fleet in scenario.fleets:
+        for source in fleet.traffic:
+            for payload in (source.up, source.down):
+                sizes += [payload.high_bytes, *(size for size, _ in payload.choices)]
+            if isinstance(source, model.Trace):
+                sizes += [*source.bytes_up, *source.bytes_down]
+    return max(sizes)
 
 
 def merged(devices: tuple[HourlyRow, ...], service: tuple[HourlyRow, ...]) -> tuple[HourlyRow, ...]:

@@ -132,8 +132,7 @@ def test_late_usage_is_a_correction_of_the_first_month_not_yet_final(store: Sqli
     assert bill_of(store, "202607", JULY + 90 * DAY_US).corrections == ()
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("priced", [False, True])
+@pytest.mark.parametrize(("seed", "priced"), [(0, False), (1, True)])
 def test_all_months_together_are_everything_rated_at_once(
     tmp_path: Path, seed: int, priced: bool
 ) -> None:
@@ -150,7 +149,7 @@ def test_all_months_together_are_everything_rated_at_once(
         if one.type == "config.v1":
             newest[one.data.vpgId] = one.time
         store.commit([with_size(store, one)], arrived_us)
-    now_us = JULY + 65 * DAY_US
+    now_us = JULY + 40 * DAY_US
     everything = rate_hours(store.hourly(None, T0, now_us, now_us).rows, catalogue, ChargePolicy())
     billed: Counter[tuple[str, int, str]] = Counter()
     corrections = 0
@@ -190,7 +189,7 @@ def random_arrivals(draw: random.Random) -> list[tuple[int, UsageEvent]]:
     for vpg_id in ("v0", "v1"):
         found.append((T0 + 5, configured("b", T0 + 5, SMALL, vpg_id=vpg_id)))
         for number in range(12):
-            at_us = T0 + draw.randrange(90 * DAY_US)
+            at_us = T0 + draw.randrange(60 * DAY_US)
             resized = draw.random() < 0.5
             config = Config(
                 size=draw.choice(("small", "medium")) if resized else "",
@@ -203,7 +202,7 @@ def random_arrivals(draw: random.Random) -> list[tuple[int, UsageEvent]]:
             one = configured(number, at_us, config, vpg_id=vpg_id)
             found.append((at_us + draw.choice((0, 0, 40 * DAY_US, 60 * DAY_US)), one))
         for number in range(40):
-            at_us = T0 + 6 + draw.randrange(90 * DAY_US)
+            at_us = T0 + 6 + draw.randrange(60 * DAY_US)
             sims = tuple(str(draw.randrange(20)) for _ in range(3))
             one = request(
                 f"q{number}", at_us, vpg_id=vpg_id, requests=draw.randrange(1, 500), inspected=sims

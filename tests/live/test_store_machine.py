@@ -351,7 +351,7 @@ def steps(examples: int, each: int) -> settings:
 
 
 def test_a_few_hundred_steps() -> None:
-    run_state_machine_as_test(Service, settings=steps(6, 50))
+    run_state_machine_as_test(Service, settings=steps(5, 50))
 
 
 @pytest.mark.long

@@ -14,13 +14,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tests.support import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 END_S = 30.0
 OURS = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -42,6 +42,14 @@ class Started:
             os.kill(self.pid, 0)
             return True
         return False
+
+    def cpu_s(self) -> float:
+        """Return the processor time it has taken so far (Linux; else 0)."""
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            text = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
+            user, system = text.rpartition(")")[2].split()[11:13]
+            return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return 0.0
 
     def end(self, how: signal.Signals) -> None:
         """Send the signal and wait until it is gone."""

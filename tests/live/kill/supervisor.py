@@ -63,7 +63,8 @@ class Findings:
     acknowledged: int = 0
     stored: int = 0
     resent: int = 0
-    start_s_min: float = 0.0
+    start_cpu_s: float = 0.0
+    """Most processor time that a cold start took until it was ready."""
     start_s_median: float = 0.0
     start_s_max: float = 0.0
 
@@ -90,6 +91,7 @@ class Supervisor:
         self._said = folder / "said.txt"
         self._starter = Starter(self._said, cold_every=cold_every)
         self._starts: list[float] = []
+        self._start_cpu: list[float] = []
         self._kills = 0
 
     def run(self, *, kills: int, events: int, connections: int = 8, batch: int = 20) -> Findings:
@@ -122,6 +124,7 @@ class Supervisor:
             if self._ready.exists() and self._ready.stat().st_size:
                 if server.was_cold:
                     self._starts.append(time.monotonic() - began)
+                    self._start_cpu.append(server.cpu_s())
                 return dict(json.loads(self._ready.read_text(encoding="utf-8")))
             time.sleep(0.005)
         said = self._said.read_text(encoding="utf-8", errors="replace")
@@ -165,7 +168,7 @@ class Supervisor:
             acknowledged=len(acknowledged),
             resent=0 if client is None else client.resent,
             refused=0 if client is None else len(client.refused),
-            start_s_min=min(self._starts),
+            start_cpu_s=max(self._start_cpu),
             start_s_median=statistics.median(self._starts),
             start_s_max=max(self._starts),
         )

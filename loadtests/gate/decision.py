@@ -10,8 +10,8 @@ a verdict is shown (``report.py``). In this order:
    excludes no change; *faster* likewise; *no change* when the whole interval lies within the band;
    else *cannot tell*. Neither is believed where the control, the same code twice in the same
    rounds, is not *no change* itself.
-4. A canary that tells of another machine after than before makes every *no change* and *faster* a
-   *cannot tell*: the head was not slower in any round, yet nobody knows.
+4. A canary that tells of another machine after than before, or of time taken away by the host,
+   makes every *no change* and *faster* of a timed figure a *cannot tell*.
 
 One figure slower: the gate fails. None slower, one that cannot be told: it cannot tell.
 
@@ -183,7 +183,9 @@ def _row(
         )
     control = paired(_logs(recording, _between(figure, other)), seed=seed, stream=2 * place + 1)
     judged, judged_control = _judged(figure, change, band), _judged(figure, control, band)
-    verdict = believed(judged.verdict, judged_control.verdict, is_disturbed=is_disturbed)
+    verdict = believed(
+        judged.verdict, judged_control.verdict, is_disturbed=is_disturbed and bool(figure.yardstick)
+    )
     return FigureRow(
         name=figure.name,
         unit=figure.unit,

@@ -76,8 +76,10 @@ class Done:
     """None: there was nothing to compare with."""
 
 
-def run(asked: Asked, progress: Callable[[int, int], None]) -> Done:
+def run(asked: Asked, progress: Callable[[int, int], None], installing: Callable[[], None]) -> Done:
     """Do the whole job; ``progress`` hears rounds done and rounds planned.
+
+    ``installing`` is called before packages are installed for the base, which takes a while.
 
     Raises ``InputError`` for a base that cannot be had, ``NotMeasuredError`` for what could not be
     measured, ``NotLinuxError``.
@@ -90,9 +92,9 @@ def run(asked: Asked, progress: Callable[[int, int], None]) -> Done:
         stores = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="vpg-gate-", dir=where))
         )
-        sides = stack.enter_context(_sides(asked, disk))
+        sides = stack.enter_context(_sides(asked, disk, installing))
         try:
-            return _measured(asked, sides, stores, progress)
+            return measured(asked, sides, stores, progress)
         except ServiceError as error:
             raise NotMeasuredError(str(error)) from error
         except (OSError, TimeoutError) as error:
@@ -112,18 +114,24 @@ def work_folder() -> Path | None:
 
 
 @contextlib.contextmanager
-def _sides(asked: Asked, folder: Path) -> Iterator[Mapping[str, Side]]:
+def _sides(
+    asked: Asked, folder: Path, installing: Callable[[], None]
+) -> Iterator[Mapping[str, Side]]:
     head = revisions.head()
     if asked.base is None:
         yield {HEAD: head, CONTROL: head}
         return
-    with revisions.base(asked.base, folder) as base:
+    with revisions.base(asked.base, folder, installing) as base:
         yield {BASE: base, CONTROL: base, HEAD: head}
 
 
-def _measured(
+def measured(
     asked: Asked, sides: Mapping[str, Side], folder: Path, progress: Callable[[int, int], None]
 ) -> Done:
+    """Measure ``sides`` with their stores in ``folder``, and decide if there is what to compare.
+
+    Raises ``ServiceError`` and ``OSError``.
+    """
     core, stolen = canaries.gate_core(), canaries.stolen()
     launches = {name: side.launch for name, side in sides.items()}
     for name, one in launches.items():

@@ -21,7 +21,7 @@ from loadtests.gate.values import Revision
 from vpg.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT: Final = Path(__file__).parent.parent.parent
 PINS: Final = "constraints.txt"
@@ -60,10 +60,11 @@ def is_checkout() -> bool:
 
 
 @contextlib.contextmanager
-def base(name: str, folder: Path) -> Iterator[Side]:
+def base(name: str, folder: Path, installing: Callable[[], None]) -> Iterator[Side]:
     """Check out the merge base of revision ``name`` and the head below ``folder``.
 
-    Its packages are installed anew only when its pins differ from the head's.
+    Its packages are installed anew only when its pins differ from the head's; ``installing`` is
+    called before.
     """
     if not is_checkout():
         raise _problem("VPG1950", folder=ROOT.name)
@@ -73,7 +74,7 @@ def base(name: str, folder: Path) -> Iterator[Side]:
     try:
         if made.returncode:
             raise _problem("VPG1952", reason=_said(made))
-        python, own = _python(place, folder)
+        python, own = _python(place, folder, installing)
         revision = Revision(name=name, commit=commit, own_environment=own)
         yield Side(revision=revision, launch=launch(place, python))
     finally:
@@ -92,11 +93,12 @@ def _commit(name: str) -> str:
     return merged.stdout.strip()
 
 
-def _python(place: Path, folder: Path) -> tuple[str, bool]:
+def _python(place: Path, folder: Path, installing: Callable[[], None]) -> tuple[str, bool]:
     """Return the interpreter for ``place``, and whether it has packages of its own."""
     pins, ours = place / PINS, ROOT / PINS
     if not pins.exists() or (ours.exists() and pins.read_bytes() == ours.read_bytes()):
         return sys.executable, False
+    installing()
     environment = folder / "environment"
     python = str(environment / "bin" / "python")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]

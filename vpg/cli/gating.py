@@ -120,9 +120,14 @@ def _run(asked: Asked, baseline: Recording | None, terminal: Terminal) -> Done:
         if done % asked.rounds == 0:
             terminal.note(terminal.word("gate_progress", done=done, planned=planned))
 
+    def installing() -> None:
+        terminal.note(message("VPG1964", terminal.lang))
+
     shape = Shape(restarts=asked.restarts, rounds=asked.rounds, seed=asked.seed)
     work = None if asked.work is None else Path(asked.work).absolute()
-    done = job.run(job.Asked(base=asked.base, baseline=baseline, shape=shape, work=work), progress)
+    done = job.run(
+        job.Asked(base=asked.base, baseline=baseline, shape=shape, work=work), progress, installing
+    )
     head = done.recording.revisions["head"]
     base = done.recording.revisions.get("base")
     if head.changed:

@@ -153,7 +153,11 @@ def run_twin(
             f"{name}={url}" for name, url in service.urls.items() if name != "unified"
         )
         live = run_fleet(
-            scenario, catalogue, target, FleetOptions(speed=speed, mqtt=mqtt, at_rest=False), stop=stop
+            scenario,
+            catalogue,
+            target,
+            FleetOptions(speed=speed, mqtt=mqtt, at_rest=False),
+            stop=stop,
         )
     return compared(scenario, simulated, live)
 

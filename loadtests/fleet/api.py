@@ -11,8 +11,6 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-
-
 from loadtests.fleet.wire import Answer
 from vpg.rating.hourly import NAMES, HourlyRow
 from vpg.service.cloudevents import encoded_batch
@@ -41,7 +39,7 @@ class ApiError(Exception):
 
 
 def request(
-    host: str, method: str, path: str, body: bytes = b"", extra: str = "", kind: str = JSON
+    host: str, method: str, path: str, body: bytes = b"", *, extra: str = "", kind: str = JSON
 ) -> bytes:
     """Return one HTTP request; ``extra``: further header lines, each with its end."""
     typed = f"content-type: {kind}\r\n" if body and kind else ""
@@ -72,7 +70,7 @@ class Api:
         kind: str = JSON,
     ) -> None:
         """Ask, and let ``done`` know."""
-        data = request(self._host, method, path, body, self._extra, kind)
+        data = request(self._host, method, path, body, extra=self._extra, kind=kind)
         self._wire.send(self._lane, data, _nothing, done)
 
     async def call(

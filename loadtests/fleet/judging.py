@@ -1,6 +1,6 @@
-"""Do devices and service agree on what happened, and was the generator up to it?
+"""Whether devices and store agree on what happened.
 
-Owns: both verdicts of one fleet run. Does not own: the counts.
+Owns: the comparison of one fleet run. Does not own: the counts.
 """
 
 from __future__ import annotations

@@ -44,6 +44,13 @@ _MICRO: Final = 1_000_000
 
 Outcome = Literal["accepted", "throttled", "no_session", "failed_upstream", "not_taken"]
 """``not_taken``: no answer, or one that counts nothing; the device takes it for a failed try."""
+_MEANINGS: Final[dict[int, Outcome]] = {
+    200: "accepted",
+    204: "accepted",
+    403: "no_session",
+    429: "throttled",
+    503: "failed_upstream",
+}
 Decision = Literal["created", "kept", "refused", "rejected", "rejected_for_good"]
 _REFUSALS: Final[dict[str, Decision]] = {
     "line_cap": "refused",
@@ -180,9 +187,7 @@ class Link:
             extra += f"authorization: Bearer {self._token}\r\n"
         if service == "beam" and message.bytes_down:
             extra += f"{_ANSWER_HEADER}: {message.bytes_down}\r\n"
-        head = (
-            f"POST / HTTP/1.1\r\nhost: vpg\r\ncontent-length: {message.bytes_up}\r\n{extra}\r\n"
-        )
+        head = f"POST / HTTP/1.1\r\nhost: vpg\r\ncontent-length: {message.bytes_up}\r\n{extra}\r\n"
 
         def done(what: Answer | Failure) -> None:
             self.flying -= 1
@@ -196,33 +201,29 @@ class Link:
     def _meaning(
         self, line: LiveLine, message: Message, attempt: int, what: Answer | Failure
     ) -> Told:
-        counts = self.counts
         if isinstance(what, Answer):
-            if what.status in {200, 204}:
-                if len(what.body) != message.bytes_down:
-                    counts.unexpected[what.status] = counts.unexpected.get(what.status, 0) + 1
-                return Told(outcome="accepted")
-            header = what.headers.get(b"retry-after", b"")
-            asked_us = self.clock.least_wait_us(int(header)) if header.isdigit() else 0
-            if what.status == 429:  # noqa: PLR2004 - Too Many Requests
-                return Told(outcome="throttled", asked_us=asked_us)
-            if what.status == 403:  # noqa: PLR2004 - Forbidden
-                return Told(outcome="no_session")
-            if what.status == 503:  # noqa: PLR2004 - Service Unavailable
-                if b'"upstream_failed"' in what.body:
-                    return Told(outcome="failed_upstream")
-                counts.turned_away += 1
-                return Told(outcome="not_taken", asked_us=asked_us)
-            counts.unexpected[what.status] = counts.unexpected.get(what.status, 0) + 1
-            return Told(outcome="not_taken")
+            return self._answer(message, what)
         if what == "cut" and self._resets:
             return Told(outcome="throttled")
         if what == "unsent":
-            counts.unsent += 1
+            self.counts.unsent += 1
         else:
             service = SERVICES[message.origin.service]
-            counts.lose(Unknown(line.name.sim_id, service, message.number, attempt, what))
+            self.counts.lose(Unknown(line.name.sim_id, service, message.number, attempt, what))
         return Told(outcome="not_taken")
+
+    def _answer(self, message: Message, what: Answer) -> Told:
+        counts = self.counts
+        header = what.headers.get(b"retry-after", b"")
+        asked_us = self.clock.least_wait_us(int(header)) if header.isdigit() else 0
+        outcome = _MEANINGS.get(what.status, "not_taken")
+        if outcome == "failed_upstream" and b'"upstream_failed"' not in what.body:
+            counts.turned_away += 1
+            return Told(outcome="not_taken", asked_us=asked_us)
+        wrong_size = outcome == "accepted" and len(what.body) != message.bytes_down
+        if outcome == "not_taken" or wrong_size:
+            counts.unexpected[what.status] = counts.unexpected.get(what.status, 0) + 1
+        return Told(outcome=outcome, asked_us=asked_us if outcome == "throttled" else 0)
 
     def _count(self, line: LiveLine, message: Message, told: Told) -> None:
         del line

@@ -166,7 +166,7 @@ class LiveControl(Control):
         while self._link.flying and loop.time() < end_s:
             plane.go_on(max(plane.now_us, clock.now_us()))
             await self._pause(0.02)
-        while not plane.go_on(max(plane.now_us, clock.now_us())):
+        while not plane.go_on(max(plane.now_us, clock.now_us())):  # noqa: ASYNC110 - it works on
             await asyncio.sleep(0)
 
     def _bill_side(self, event: model.Event) -> None:

@@ -33,7 +33,6 @@ from vpg.timebase import SECOND_US, hour_start
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadtests.fleet.clock import ServiceClock
     from loadtests.fleet.counts import Counts
     from loadtests.fleet.target import Target
     from scenarios.model import Scenario
@@ -53,9 +52,19 @@ _SETTLE_US: Final = 2 * SECOND_US
 _CONFIGURED: Final = frozenset(
     column.name
     for column in COLUMNS
-    if column.is_text or column.aggregate == "state" or column.name in {
-        "vpg_exists", "peering_peak", "vif_peak", "vpn_peak", "junction_on", "inspection_on",
-        "fixed_ip_sets", "hour_start_us", "config_seq",
+    if column.is_text
+    or column.aggregate == "state"
+    or column.name
+    in {
+        "vpg_exists",
+        "peering_peak",
+        "vif_peak",
+        "vpn_peak",
+        "junction_on",
+        "inspection_on",
+        "fixed_ip_sets",
+        "hour_start_us",
+        "config_seq",
     }
 )
 """Columns that say what a VPG is, and percentiles of the devices' delays."""
@@ -255,7 +264,7 @@ async def _play(
         link.knows_vpg(vpg_id, operator_id)
     hour_us = hour_start(min(scenario.start_us, clock.now_us()))
     before = await api.hourly(hour_us, clock.now_us())
-    while clock.now_us() < scenario.start_us and not stop():
+    while clock.now_us() < scenario.start_us and not stop():  # noqa: ASYNC110 - a clock, a signal
         await asyncio.sleep(min(0.05, max(0.0, clock.wall_s(scenario.start_us - clock.now_us()))))
     plane = LivePlane(scenario=scenario, link=link)
     control = LiveControl(scenario=scenario, catalogue=catalogue, plane=plane, link=link)

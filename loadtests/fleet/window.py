@@ -74,7 +74,9 @@ def moved(scenario: Scenario, by_us: int) -> Scenario:
 
 def _moved(value: Any, by_us: int, *names: str) -> Any:  # noqa: ANN401 - the same kind as given
     changes = {
-        name: getattr(value, name) + by_us for name in names if getattr(value, name, None) is not None
+        name: getattr(value, name) + by_us
+        for name in names
+        if getattr(value, name, None) is not None
     }
     return dataclasses.replace(value, **changes)
 

@@ -279,9 +279,7 @@ def _serve_words(request: Request) -> list[str]:
     return words
 
 
-def _keep_twin(
-    loaded: Loaded, found: Twin, stop: StopFlag, asked: TwinAsked, lang: str
-) -> Path:
+def _keep_twin(loaded: Loaded, found: Twin, stop: StopFlag, asked: TwinAsked, lang: str) -> Path:
     import msgspec
 
     from loadtests.twin_document import twin_document

@@ -229,7 +229,7 @@ def test_a_gateway_with_a_fault_keeps_its_count(fault: str, tmp_path: Path) -> N
         "--rate", "25", "--for-s", "9",
     )  # fmt: skip
     assert (code, found["lost"], found["doubled"]) == (0, 0, 0)
-    assert of(found, "accepted_beam")["stored"] > 100
+    assert of(found, "accepted_beam")["stored"] > 40
     if fault == "broker":
         assert of(found, "failed_upstream_beam")["stored"] > 0
     if fault in {"slow-disk", "slow-upstream"}:

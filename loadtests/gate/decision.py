@@ -8,8 +8,9 @@ a verdict is shown (``report.py``). In this order:
    budget exceeded: fails.
 3. A figure is *slower* when its estimate is beyond its band on the bad side and its interval
    excludes no change; *faster* likewise; *no change* when the whole interval lies within the band;
-   else *cannot tell*. Neither is believed where the control, the same code twice in the same
-   rounds, is not *no change* itself.
+   else *cannot tell*. None of it is believed where the control, the same code twice in the same
+   rounds, is not *no change* itself; but where the control is only too wide, a *slower* whose whole
+   interval lies beyond the band is.
 4. A canary that tells of another machine after than before, or of time taken away by the host,
    makes every *no change* and *faster* of a timed figure a *cannot tell*.
 
@@ -184,7 +185,10 @@ def _row(
     control = paired(_logs(recording, _between(figure, other)), seed=seed, stream=2 * place + 1)
     judged, judged_control = _judged(figure, change, band), _judged(figure, control, band)
     verdict = believed(
-        judged.verdict, judged_control.verdict, is_disturbed=is_disturbed and bool(figure.yardstick)
+        judged.verdict,
+        judged_control.verdict,
+        is_clear=_is_clear(judged, band),
+        is_disturbed=is_disturbed and bool(figure.yardstick),
     )
     return FigureRow(
         name=figure.name,
@@ -255,13 +259,18 @@ def verdict_of(interval: Interval, band: float, *, more_is_better: bool) -> Verd
     return "cannot_tell"
 
 
-def believed(change: Verdict, control: Verdict, *, is_disturbed: bool) -> Verdict:
-    """Return ``change`` as far as the control and the canaries let it be believed."""
-    if control != "no_change":
-        return "cannot_tell"
-    if is_disturbed and change != "slower":
-        return "cannot_tell"
-    return change
+def believed(change: Verdict, control: Verdict, *, is_clear: bool, is_disturbed: bool) -> Verdict:
+    """Return ``change`` as far as the control and the canaries let it be believed.
+
+    ``is_clear``: the whole interval lies beyond the band, so that noise is no excuse.
+    """
+    if change == "slower" and (control == "no_change" or (control == "cannot_tell" and is_clear)):
+        return "slower"
+    return "cannot_tell" if control != "no_change" or is_disturbed else change
+
+
+def _is_clear(change: Change, band: float) -> bool:
+    return change.low > 1 + band or change.high < 1 / (1 + band)
 
 
 def _median(recording: Recording, figure: Figure, role: str = HEAD) -> float:

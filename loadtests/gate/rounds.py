@@ -42,7 +42,9 @@ BATCH_CONNECTIONS: Final = 8
 WARM_TURNS: Final = 4
 EXACT_SINGLES: Final = 200
 EXACT_BATCHES: Final = 20
-TRACED: Final = 3
+FEW: Final = {1: 20, BATCH: 5}
+"""Events of a request → requests over which system calls are counted, several times."""
+TRACED: Final = 2
 """Restarts in which system calls are counted: a tracer takes its time to look."""
 _ORDER_STREAM: Final = 1_000
 """Streams from here on shuffle; those below are the bootstrap's."""
@@ -215,17 +217,19 @@ class _Side:
         self._begin()
         return found
 
-    def exact(self, *, with_calls: bool) -> dict[str, float]:
+    def exact(self, folder: Path, *, with_calls: bool) -> dict[str, float]:
         """Return what 1,000 events sent one after the other spend, alone and in batches."""
         return {
-            **self._spent("singles", EXACT_SINGLES, 1, with_calls=with_calls),
-            **self._spent("batches", EXACT_BATCHES, BATCH, with_calls=with_calls),
+            **self._spent("singles", EXACT_SINGLES, 1, folder, with_calls=with_calls),
+            **self._spent("batches", EXACT_BATCHES, BATCH, folder, with_calls=with_calls),
         }
 
-    def _spent(self, what: str, requests: int, each: int, *, with_calls: bool) -> dict[str, float]:
-        def send() -> None:
+    def _spent(
+        self, what: str, requests: int, each: int, folder: Path, *, with_calls: bool
+    ) -> dict[str, float]:
+        def send(count: int = requests) -> None:
             ask = self._send.singles if each == 1 else self._send.batches
-            self.tally.add(ask(self.service, requests, connections=1))
+            self.tally.add(ask(self.service, count, connections=1))
 
         service = self.service
         send()  # The connection is there, the code is warm.
@@ -236,9 +240,10 @@ class _Side:
             f"commits_{what}": float(service.commits() - commits),
             f"bytes_{what}": float(written),
         }
-        calls = counted_calls(service.pid, send) if with_calls else None
+        few = FEW[each]
+        calls = counted_calls(service.pid, lambda: send(few), folder) if with_calls else None
         if calls is not None:
-            found[f"calls_{what}"] = float(calls)
+            found[f"calls_{what}"] = calls * requests / few
         return {name: value * 1_000 / (requests * each) for name, value in found.items()}
 
     def count(self) -> Count:
@@ -285,7 +290,9 @@ def restarts(
                 service = stack.enter_context(started(launches[name], own, core))
                 sides[name] = _Side(service, send)
             # First of all: the same events in the same order make the same pages.
-            budgets = {name: side.exact(with_calls=number < TRACED) for name, side in sides.items()}
+            budgets = {
+                name: side.exact(folder, with_calls=number < TRACED) for name, side in sides.items()
+            }
             rate_per_s = _warm(sides, names[0], rate_per_s)
             rounds = []
             for _ in range(shape.rounds):

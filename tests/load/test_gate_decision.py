@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.gate.decision import believed, decide, verdict_of
+from loadtests.gate.decision import Verdict, believed, decide, verdict_of
 from loadtests.gate.statistics import Draws, Interval, paired, unpaired
 from loadtests.gate.values import (
     BASE,
@@ -97,11 +97,18 @@ def test_verdicts(estimate: float, low: float, high: float, verdict: str) -> Non
 
 
 def test_a_verdict_is_believed_where_control_and_canaries_let_it() -> None:
-    assert believed("slower", "no_change", is_disturbed=False) == "slower"
-    assert believed("slower", "no_change", is_disturbed=True) == "slower"
-    assert believed("no_change", "no_change", is_disturbed=True) == "cannot_tell"
-    for control in ("slower", "faster", "cannot_tell"):
-        assert believed("slower", control, is_disturbed=False) == "cannot_tell"
+    def of(change: Verdict, control: Verdict, *, clear: bool = False, off: bool = False) -> Verdict:
+        return believed(change, control, is_clear=clear, is_disturbed=off)
+
+    assert of("slower", "no_change") == of("slower", "no_change", off=True) == "slower"
+    assert of("no_change", "no_change") == "no_change"
+    assert of("no_change", "no_change", off=True) == "cannot_tell"
+    assert of("slower", "cannot_tell") == "cannot_tell"
+    assert of("slower", "cannot_tell", clear=True) == "slower"
+    assert of("faster", "cannot_tell", clear=True) == "cannot_tell"
+    controls: tuple[Verdict, ...] = ("slower", "faster")
+    for control in controls:
+        assert of("slower", control, clear=True) == "cannot_tell"
 
 
 # ---- whole decisions -----------------------------------------------------------------------------

@@ -63,7 +63,7 @@ BUDGETS: Final = {
     "commits_singles": 0,
     "commits_batches": 0,
     "calls_singles": 50,
-    "calls_batches": 50,
+    "calls_batches": 80,
     "bytes_singles": 10,
     "bytes_batches": 10,
 }

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from loadtests.fleet.target import StoppedEarlyError
 from vpg.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Served:
 def served(words: Sequence[str], stop: Callable[[], bool] = lambda: False) -> Iterator[Served]:
     """Serve with the options ``words``, on free ports of 127.0.0.1, in a folder of its own.
 
-    Raises ``InputError`` (VPG1940) when it does not come up. The process has ended when the block
+    Raises ``InputError`` (VPG1940) when it does not come up, ``StoppedEarlyError`` when ``stop``
+    says so before it has. The process has ended when the block
     is left, by a signal to it alone, and killed if it does not heed.
     """
     with tempfile.TemporaryDirectory(prefix="vpg-served-") as name:
@@ -77,7 +79,9 @@ def _announced(
 ) -> dict[str, Any]:
     end_s = time.monotonic() + READY_S
     while not ready.exists():
-        if process.poll() is not None or time.monotonic() > end_s or stop():
+        if stop():
+            raise StoppedEarlyError
+        if process.poll() is not None or time.monotonic() > end_s:
             said = log.read_text(encoding="utf-8", errors="replace").strip()[-_TOLD:]
             values = {"reason": said or "it did not answer in time"}
             raise InputError([Problem(code="VPG1940", values=values)])

@@ -38,7 +38,7 @@ FOR_S: Final = 600
 """The window when nobody asks for one."""
 PACE_PER_S: Final = 100
 """Requests or attaches in a wall second that any machine can send and serve."""
-LEAD_S: Final = 4
+LEAD_S: Final = 3
 """Wall seconds that the service runs before the scenario begins, to be found and measured."""
 ACCEPTED_PPM: Final = 30_000
 POINTS_PPM: Final = 5_000
@@ -78,7 +78,8 @@ class Twin:
     @property
     def verdict(self) -> Literal["agree", "disagree", "cannot_tell"]:
         """What it comes to; a generator that starved says nothing about the service."""
-        if self.live.starved or self.live.result.status != "complete":
+        whole = self.live.result.status == "complete" and self.live.scenario == self.scenario
+        if self.live.starved or not whole:
             return "cannot_tell"
         return "agree" if self.live.agrees and all(f.agrees for f in self.figures) else "disagree"
 

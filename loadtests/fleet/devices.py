@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from loadtests.fleet.link import LineName, Told
 from sim.plane import gateway as gw
@@ -202,8 +202,7 @@ class LiveLine(Line):
 
     def change_status(self, status: LineStatus) -> None:
         """Let the administrator change the line."""
-        body = f'{{"status": "{status}"}}'.encode()
-        self.gateway.link.administer("PATCH", f"/v1/lines/{self.name.sim_id}", body)
+        self.gateway.link.change_status(self, status)
         with self.gateway.found_by_service():
             super().change_status(status)
 
@@ -220,8 +219,3 @@ class LiveLine(Line):
     def _count_bytes(self, size_bytes: int) -> None:
         with self.gateway.found_by_service():
             super()._count_bytes(size_bytes)
-
-
-def live(line: Any) -> LiveLine:  # noqa: ANN401 - a line of a live fleet
-    """Return ``line`` as what it is."""
-    return cast("LiveLine", line)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from loadtests.fleet.counts import Counts, Unknown
 from loadtests.fleet.wire import Answer, Lane
@@ -73,6 +73,10 @@ class Told:
     """How long it waited for an answer that never came, where silence is the answer (MQTT)."""
 
 
+_Act: TypeAlias = "tuple[str, str, bytes, Callable[[Answer | Failure], None]]"
+"""Method, path, body, and who hears what became of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineName:
     """A line as the service knows it."""
@@ -122,7 +126,7 @@ class Link:
         self._keys = Keys(run)
         self._run = run
         self._events: list[UsageEvent] = []
-        self._acts: dict[str, deque[tuple[str, str, Callable[[Answer | Failure], None]]]] = {}
+        self._acts: dict[str, deque[_Act]] = {}
         self._operators: dict[str, str] = {}
         self.problems: list[str] = []
 
@@ -309,16 +313,26 @@ class Link:
             text = what if not isinstance(what, Answer) else f"{what.status} {what.body[:80]!r}"
             self.problems.append(str(text))
 
+    def change_status(self, line: LiveLine, status: str) -> None:
+        """Let an administrator change the line, before it does what it does next."""
+        self._act(line, "PATCH", "", self._told, f'{{"status": "{status}"}}'.encode())
+
     def _act(
-        self, line: LiveLine, method: str, query: str, done: Callable[[Answer | Failure], None]
+        self,
+        line: LiveLine,
+        method: str,
+        query: str,
+        done: Callable[[Answer | Failure], None],
+        body: bytes = b"",
     ) -> None:
-        path = f"/v1/lines/{line.name.sim_id}/session{query}"
+        what = "" if body else f"/session{query}"
+        act = (method, f"/v1/lines/{line.name.sim_id}{what}", body, done)
         acts = self._acts.get(line.name.sim_id)
         self.flying += 1
         if acts is not None:
-            acts.append((method, path, done))
+            acts.append(act)
             return
-        self._acts[line.name.sim_id] = deque([(method, path, done)])
+        self._acts[line.name.sim_id] = deque([act])
         self._next_act(line.name.sim_id)
 
     def _next_act(self, sim_id: str) -> None:
@@ -326,7 +340,7 @@ class Link:
         if not acts:
             del self._acts[sim_id]
             return
-        method, path, done = acts[0]
+        method, path, body, done = acts[0]
 
         def told(what: Answer | Failure) -> None:
             self.flying -= 1
@@ -334,7 +348,7 @@ class Link:
             acts.popleft()
             self._next_act(sim_id)
 
-        self.api.ask(method, path, told)
+        self.api.ask(method, path, told, body)
 
     # ---- administrators ------------------------------------------------------------------------
 

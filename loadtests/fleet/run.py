@@ -177,7 +177,8 @@ def run_fleet(
 ) -> FleetRun:
     """Play ``scenario`` against ``target``; ``begun`` hears what exactly is played.
 
-    Raises ``InputError`` for a target or a machine that will not do.
+    Raises ``InputError`` for a target or a machine that will not do, ``StoppedEarlyError`` when
+    ``stop`` says so before the first send.
     """
     playable(scenario)
     carried(scenario, options.mqtt)
@@ -266,6 +267,8 @@ async def _play(
     before = await api.hourly(hour_us, clock.now_us())
     while clock.now_us() < scenario.start_us and not stop():  # noqa: ASYNC110 - a clock, a signal
         await asyncio.sleep(min(0.05, max(0.0, clock.wall_s(scenario.start_us - clock.now_us()))))
+    if stop():
+        raise targets.StoppedEarlyError
     plane = LivePlane(scenario=scenario, link=link)
     control = LiveControl(scenario=scenario, catalogue=catalogue, plane=plane, link=link)
     began_s, began_cpu_s = time.monotonic(), time.process_time()

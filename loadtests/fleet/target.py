@@ -36,6 +36,10 @@ _SCALE_PERCENT: Final = 10
 """How far the measured rate may be from a whole number of times."""
 
 
+class StoppedEarlyError(Exception):
+    """A signal came before there was anything to keep."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where a service listens."""

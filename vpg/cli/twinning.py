@@ -107,6 +107,7 @@ def fleet(asked: FleetAsked, terminal: Terminal) -> int:
     target = _target(asked)
     loaded = _loaded(asked.request, terminal)
     from loadtests.fleet.run import FleetOptions, run_fleet
+    from loadtests.fleet.target import StoppedEarlyError
     from vpg.cli.stopping import asked_to_stop
 
     options = FleetOptions(
@@ -118,14 +119,17 @@ def fleet(asked: FleetAsked, terminal: Terminal) -> int:
         owned=asked.owned,
     )
     with asked_to_stop(terminal.word("stopping")) as stop:
-        run = run_fleet(
-            loaded.scenario,
-            loaded.catalogue,
-            target,
-            options,
-            stop=stop,
-            begun=lambda played: _began(played, terminal),
-        )
+        try:
+            run = run_fleet(
+                loaded.scenario,
+                loaded.catalogue,
+                target,
+                options,
+                stop=stop,
+                begun=lambda played: _began(played, terminal),
+            )
+        except StoppedEarlyError:
+            return stop.exit_code
         run_dir = _keep_fleet(loaded, run, stop)
         _tell_fleet(run, run_dir, terminal)
     return _code(stop, starved=run.starved, agrees=run.agrees)
@@ -242,6 +246,7 @@ def twin(asked: TwinAsked, terminal: Terminal) -> int:
     """Run both sides and compare; return the exit code."""
     check_extra()
     loaded = _loaded(asked.request, terminal)
+    from loadtests.fleet.target import StoppedEarlyError
     from loadtests.twin import course, run_twin
     from vpg.cli.stopping import asked_to_stop
     from vpg.timebase import SECOND_US
@@ -260,9 +265,12 @@ def twin(asked: TwinAsked, terminal: Terminal) -> int:
     )
     terminal.note(words)
     with asked_to_stop(terminal.word("stopping")) as stop:
-        found = run_twin(
-            chosen, loaded.catalogue, _serve_words(asked.request), mqtt=asked.mqtt, stop=stop
-        )
+        try:
+            found = run_twin(
+                chosen, loaded.catalogue, _serve_words(asked.request), mqtt=asked.mqtt, stop=stop
+            )
+        except StoppedEarlyError:
+            return stop.exit_code
         run_dir = _keep_twin(loaded, found, stop, asked, terminal.lang)
         _tell_twin(found, run_dir, terminal)
     agrees = found.verdict == "agree"

@@ -27,6 +27,8 @@ HELP = (
     ("bill",),
     ("bill", "check"),
     ("serve",),
+    ("fleet",),
+    ("twin",),
     ("schema",),
     ("errors",),
 )

@@ -197,6 +197,26 @@ def test_a_lost_connection_is_trouble_once(store: PostgresStore, server: str) ->
     assert rows[0].accepted_beam == 2
 
 
+def test_a_server_that_goes_while_one_connects_is_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    from vpg.service.store.postgres import PostgresStore
+
+    class Going:
+        closed = False
+
+        def execute(self, _sql: bytes) -> None:
+            raise psycopg.OperationalError
+
+        def close(self) -> None:
+            self.closed = True
+
+    going = Going()
+    monkeypatch.setattr(psycopg, "connect", lambda *_at, **_with: going)
+    with pytest.raises(StoreTroubleError):
+        PostgresStore("postgresql://there/x")
+    assert going.closed
+
+
 def test_a_server_that_is_not_there_is_trouble_without_its_address() -> None:
     pytest.importorskip("psycopg")
     from vpg.service.store.postgres import PostgresStore

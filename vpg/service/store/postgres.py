@@ -104,10 +104,14 @@ class PostgresStore(SqlStore):
             connection = psycopg.connect(
                 self._url, autocommit=True, connect_timeout=_CONNECT_S, application_name="vpg"
             )
+            try:
+                for sql in _SESSION:
+                    connection.execute(sql.encode())
+            except BaseException:
+                connection.close()
+                raise
         except psycopg.Error as error:
             raise trouble(error) from error
-        for sql in _SESSION:
-            connection.execute(sql.encode())
         return connection
 
     def _of_writer(self) -> psycopg.Connection[Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("vpg", "scenarios", "sim", "loadtests", "reports")
 # The first two digits of a number say whose it is.
-PARTS = {"10", "11", "12", "13", "14", "15", "16", "17", "18"}
+PARTS = {"10", "11", "12", "13", "14", "15", "16", "17", "18", "19"}
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 

@@ -18,6 +18,60 @@ _RESTARTS_MAX = 50
 _ROUNDS_MAX = 200
 
 
+_Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base", metavar="REV", help="Compare with the merge base of this revision and HEAD."
+    ),
+]
+_Baseline = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="Compare with a recording of another job, by a reference workload; bands are "
+        "three times as wide.",
+    ),
+]
+_Decide = Annotated[
+    str | None,
+    typer.Option("--decide", metavar="FILE", help="Measure nothing: decide this recording."),
+]
+_Save = Annotated[
+    str | None,
+    typer.Option("--save", metavar="FILE", help="Keep what was measured (JSON)."),
+]
+_Restarts = Annotated[
+    int,
+    typer.Option(
+        "--restarts", metavar="N", min=3, max=_RESTARTS_MAX, help="Starts of every service."
+    ),
+]
+_Rounds = Annotated[
+    int,
+    typer.Option("--rounds", metavar="N", min=3, max=_ROUNDS_MAX, help="Rounds in each restart."),
+]
+_Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", metavar="N", min=0, max=2**63 - 1, help="Of the order of turns and intervals."
+    ),
+]
+_Work = Annotated[
+    str | None,
+    typer.Option(
+        "--work",
+        metavar="DIR",
+        help="Folder for the stores; else one in memory, so that no disk adds its noise.",
+    ),
+]
+_Markdown = Annotated[
+    str | None,
+    typer.Option("--markdown", metavar="FILE", help="Append a summary, for a CI step summary."),
+]
+_Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
     command(
@@ -39,62 +93,16 @@ def register(app: typer.Typer) -> None:
 def gate(
     terminal: Terminal,
     *,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            "--base", metavar="REV", help="Compare with the merge base of this revision and HEAD."
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline",
-            metavar="FILE",
-            help="Compare with a recording of another job, by a reference workload; bands are "
-            "three times as wide.",
-        ),
-    ] = None,
-    decide: Annotated[
-        str | None,
-        typer.Option("--decide", metavar="FILE", help="Measure nothing: decide this recording."),
-    ] = None,
-    save: Annotated[
-        str | None,
-        typer.Option("--save", metavar="FILE", help="Keep what was measured (JSON)."),
-    ] = None,
-    restarts: Annotated[
-        int,
-        typer.Option(
-            "--restarts", metavar="N", min=3, max=_RESTARTS_MAX, help="Starts of every service."
-        ),
-    ] = RESTARTS,
-    rounds: Annotated[
-        int,
-        typer.Option(
-            "--rounds", metavar="N", min=3, max=_ROUNDS_MAX, help="Rounds in each restart."
-        ),
-    ] = ROUNDS,
-    seed: Annotated[
-        int,
-        typer.Option(
-            "--seed", metavar="N", min=0, max=2**63 - 1, help="Of the order of turns and intervals."
-        ),
-    ] = 1,
-    work: Annotated[
-        str | None,
-        typer.Option(
-            "--work",
-            metavar="DIR",
-            help="Folder for the stores; else one in memory, so that no disk adds its noise.",
-        ),
-    ] = None,
-    markdown: Annotated[
-        str | None,
-        typer.Option("--markdown", metavar="FILE", help="Append a summary, for a CI step summary."),
-    ] = None,
-    junit: Annotated[
-        str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")
-    ] = None,
+    base: _Base = None,
+    baseline: _Baseline = None,
+    decide: _Decide = None,
+    save: _Save = None,
+    restarts: _Restarts = RESTARTS,
+    rounds: _Rounds = ROUNDS,
+    seed: _Seed = 1,
+    work: _Work = None,
+    markdown: _Markdown = None,
+    junit: _Junit = None,
 ) -> None:
     """Measure and decide."""
     from vpg.cli import gating

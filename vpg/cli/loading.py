@@ -41,6 +41,17 @@ _EXTRAS = ("hdrh", "locust")
 _OTHER_FILES = 200
 """File descriptors of a process beside its connections."""
 _API = "api"
+_VERDICTS = {
+    "agrees": "load_agrees",
+    "disagrees": "load_disagrees",
+    "invalid": "load_invalid",
+}
+_REASONS = {
+    "late": "load_invalid_late",
+    "connections": "load_invalid_connections",
+    "unsent": "load_invalid_unsent",
+    "process_lost": "load_invalid_process_lost",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -571,12 +582,12 @@ def _sentences(document: LoadDocument, terminal: Terminal) -> list[str]:
     for reason in generator.invalid_because:
         found.append(
             word(
-                f"load_invalid_{reason}",
+                _REASONS[reason],
                 p99=generator.lateness_us.p99 // 1_000,
                 most=generator.lateness_p99_most_us // 1_000,
                 waits=generator.pool_waits,
                 unsent=generator.intended - generator.sent,
             )
         )
-    found.append(word(f"load_{document.verdict}", lost=document.lost, doubled=document.doubled))
+    found.append(word(_VERDICTS[document.verdict], lost=document.lost, doubled=document.doubled))
     return found

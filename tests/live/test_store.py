@@ -6,6 +6,7 @@ import random
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from tests.support_service_store import (
@@ -120,6 +121,27 @@ def test_another_event_of_the_same_name_is_a_conflict_and_counts_nothing(
     assert store.commit([*others, first], NOW) == [*[CONFLICT] * 5, COUNTED]
     assert rows_of(store)[0].accepted_beam == 2
     assert rows_of(store)[0].messages_offered == 0
+
+
+def test_what_one_operator_names_takes_no_name_from_another(store: SqliteStore) -> None:
+    store.put_vpgs([order("theirs", "OP2")])
+    ours, theirs = (
+        [
+            told("config.v1", "b", T0, config=LARGE, vpg_id=vpg_id),
+            request("one", T0 + 1, vpg_id=vpg_id),
+        ]
+        for vpg_id in ("v0", "theirs")
+    )
+    same = [
+        msgspec.structs.replace(
+            one, source="urn:meter:1", data=msgspec.structs.replace(one.data, operatorId="OP2")
+        )
+        for one in theirs
+    ]
+    mine = [msgspec.structs.replace(one, source="urn:meter:1") for one in ours[1:]]
+    assert store.commit([*same, *mine], NOW) == [COUNTED] * 3
+    assert store.commit([*mine, *same], NOW) == [COUNTED] * 3
+    assert rows_of(store)[0].accepted_beam == 1
 
 
 def test_the_instant_decides_whatever_its_zone(store: SqliteStore) -> None:

@@ -40,8 +40,13 @@ class Refusal:
 class Checker:
     """Looks at events one by one."""
 
-    def __init__(self, *, store: Store, rules: Rules) -> None:
-        """Know what ``store`` knows."""
+    def __init__(self, *, store: Store, rules: Rules, configs: bool = True) -> None:
+        """Know what ``store`` knows; ``configs``: whether configs may come as events at all.
+
+        Where a gateway serves devices it alone tells what a VPG is: an event would change the bill
+        and not the gateway.
+        """
+        self._configs = configs
         self._life = store.life
         self._line = store.line
         self._lines_must_be_known = rules.lines_must_be_known
@@ -59,6 +64,9 @@ class Checker:
             self._set_bounds(now_us)
         quick = self._oldest <= one.time <= self._newest and one.type != CONFIG
         if not (quick and life.lives and life.born <= one.time):
+            if one.type == CONFIG and not self._configs:
+                words = "a VPG is changed by PATCH /v1/vpgs/{vpgId}, never by an event from outside"
+                return Refusal("config_by_api", words)
             refusal = _wrong_time(one, life, at_us_of(one.time), now_us)
             if refusal is not None:
                 return refusal

@@ -149,7 +149,7 @@ class Server:
             gateway=gateway,
             counter=self._writer,
             outbox=outbox,
-            checker=Checker(store=store, rules=plan.rules),
+            checker=Checker(store=store, rules=plan.rules, configs=False),
             store=store,
             clock=clock,
             catalogue=plan.catalogue,

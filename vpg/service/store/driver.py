@@ -53,7 +53,8 @@ class Driver(ABC):
         """What is known of a VPG, by its id."""
         self.line: Callable[[str], LineEntry | None] = self._lines.get
         """One line, by its ``sim_id``."""
-        self._sources: dict[str, int] = {}
+        self._sources: dict[tuple[str, str], int] = {}
+        """(operator, source) → number: what one operator names is no other's business."""
         self._resized: dict[int, list[int]] = {}
         """VPG's number → times of its changes of type or size, ascending."""
         self._newest_us: dict[int, int] = {}
@@ -95,8 +96,8 @@ class Driver(ABC):
         """Insert events; None: all were new. Else the places of those that were."""
 
     @abstractmethod
-    def _new_source(self, source: str) -> int:
-        """Give ``source`` its number, if it has none yet."""
+    def _new_source(self, name: tuple[str, str]) -> int:
+        """Give (operator, source) its number, if it has none yet."""
 
     @abstractmethod
     def _counted_since(self, vpg_no: int, at_us: int) -> bool:

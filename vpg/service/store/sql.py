@@ -88,18 +88,19 @@ class SqlStore(Registry):
         facts = []
         for one in events:
             life = lives.get(one.data.vpgId) or self._find_life(one.data.vpgId)
-            if one.source not in sources:
-                self._learn_sources({other.source for other in events})
-            facts.append(fact_of(one, sources[one.source], life.number, now_us))
+            name = one.data.operatorId, one.source
+            if name not in sources:
+                self._learn_sources({(other.data.operatorId, other.source) for other in events})
+            facts.append(fact_of(one, sources[name], life.number, now_us))
         return facts
 
-    def _learn_sources(self, names: set[str]) -> None:
+    def _learn_sources(self, names: set[tuple[str, str]]) -> None:
         sources = self._sources
         if len(sources) >= _SOURCES_MAX:
             sources.clear()
-        for source in sorted(names - set(sources)):
-            found = self._query("SELECT source_no FROM source WHERE source = ?", (source,))
-            sources[source] = int(found[0][0]) if found else self._new_source(source)
+        for name in sorted(names - set(sources)):
+            found = self._query(tables.FIND_SOURCE, name)
+            sources[name] = int(found[0][0]) if found else self._new_source(name)
 
     def _find_life(self, vpg_id: str) -> VpgLife:
         self._load()

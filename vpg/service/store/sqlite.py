@@ -195,9 +195,9 @@ class SqliteStore(SqlStore):
             raise trouble(error) from error
         return new
 
-    def _new_source(self, source: str) -> int:
+    def _new_source(self, name: tuple[str, str]) -> int:
         found = self._query("SELECT coalesce(max(source_no), 0) + 1 FROM source")
-        self._query("INSERT INTO source VALUES (?, ?)", (found[0][0], source))
+        self._query("INSERT INTO source VALUES (?, ?, ?)", (found[0][0], *name))
         return int(found[0][0])
 
     @contextmanager

@@ -56,7 +56,8 @@ TABLES: Final[dict[str, str]] = {
     "kind": _KIND,
     "figure_name": _NAME,
     "peak_name": _NAME,
-    "source": "source_no INTEGER PRIMARY KEY, source TEXT NOT NULL UNIQUE",
+    "source": "source_no INTEGER PRIMARY KEY, operator_id TEXT NOT NULL, source TEXT NOT NULL,"
+    " UNIQUE (operator_id, source)",
     "vpg": _VPG,
     "line": _LINE,
     "event": _EVENT,
@@ -126,6 +127,7 @@ CLEAR_HOURS: Final = tuple(
     for table in ("figure", "peak", "delay", "inspected")
 )
 EVENTS_FROM: Final = "SELECT * FROM event WHERE vpg_no = ? AND at_us >= ?"
+FIND_SOURCE: Final = "SELECT source_no FROM source WHERE operator_id = ? AND source = ?"
 KEPT: Final = "SELECT * FROM event WHERE source_no = ? AND id IN ({marks})"
 
 # ---- settings, VPGs, lines, sessions -------------------------------------------------------------

@@ -6,10 +6,12 @@ import contextlib
 import http.server
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,11 +23,11 @@ from loadtests.gate.reference import Reference
 from loadtests.gate.service import Launch, ServiceError, cpu_ns, ended, started
 from loadtests.gate.slowed import PERCENT, Slowness
 from loadtests.gate.values import BUDGETS, FIGURES
+from tests.support_cli import start
 from vpg.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 AT = "2026-04-01T00:00:00.000000Z"
 
@@ -274,6 +276,35 @@ def test_a_round_of_real_services_counts_every_event_once(
         assert ratio > 1.4
     left = [path.name for path in tmp_path.iterdir() if not path.name.startswith("reference.")]
     assert left == [], "stores go with their services"
+
+
+def running(folder: Path) -> list[bytes]:
+    """Return the command lines of processes that name ``folder``."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = file.read_bytes()
+            if str(folder).encode() in words:
+                found.append(words)
+    return found
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_no_process_and_no_folder(signum: int, code: int, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    words = ("gate", "--save", "gate.json", "--work", str(work))
+    process = start(*words, cwd=tmp_path, TMPDIR=str(tmp_path))
+    patience = time.monotonic() + 60
+    while len(running(work)) < 3 and time.monotonic() < patience:  # itself and two services
+        time.sleep(0.02)
+    assert len(running(work)) >= 3
+    process.send_signal(signum)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+    assert running(work) == []
+    assert [one.name for one in tmp_path.iterdir()] == ["work"]
+    assert list(work.iterdir()) == []
 
 
 # ---- revisions -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from loadtests.fleet.judging import COMPARED
 from reports import texts
 from reports.document import AdviceKind, Binding, LimitName, Verdict
 from scenarios.model import Objective
@@ -54,6 +55,8 @@ def test_every_name_the_document_can_hold_has_words() -> None:
         *(f"law_figure.{name}" for name in get_args(LawFigure)),
         *(f"size.{name}" for name in SIZES),
         *(f"objective.{name}" for name in kinds),
+        *(f"twin.{name}" for name in (*COMPARED, "refused", "delay_p50")),
+        *(f"twin.{name}" for name in ("agree", "disagree", "cannot_tell")),
         *(f"check.{name}" for name in get_args(Why)),
         *(f"bill_why.{name}" for name in get_args(NotIssued) if name),
         *(f"bill_coverage.{name}" for name in get_args(Coverage)),
@@ -80,6 +83,7 @@ def test_every_text_is_used() -> None:
         "objective",
         "retry",
         "size",
+        "twin",
         "unit",
         "verdict",
     )

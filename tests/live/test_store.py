@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -468,3 +469,26 @@ def test_two_stores_on_one_file_stay_exact(tmp_path: Path) -> None:
     finally:
         one.close()
         other.close()
+
+
+def test_a_long_look_holds_nobody_up(store: SqliteStore) -> None:
+    """While one thread reads a snapshot, others read and write, and it stays of its moment."""
+    store.commit([request("a", T0 + 1)], NOW)
+    seen: list[int] = []
+
+    def look() -> None:
+        with store._snapshot():
+            seen.append(len(store._told("SELECT * FROM event")))
+            begun.set()
+            assert go_on.wait(10)
+            seen.append(len(store._told("SELECT * FROM event")))
+
+    begun, go_on = threading.Event(), threading.Event()
+    other = threading.Thread(target=look)
+    other.start()
+    assert begun.wait(10)
+    store.commit([request("b", T0 + 2)], NOW)
+    assert rows_of(store)[0].accepted_beam == 2
+    go_on.set()
+    other.join(10)
+    assert seen == [3, 3]

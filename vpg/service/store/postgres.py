@@ -87,9 +87,10 @@ class PostgresStore(SqlStore):
         """
         super().__init__(calendar=calendar, sync_delay_us=sync_delay_us)
         self._url = url
-        self._reading = threading.RLock()
+        self._readers: list[psycopg.Connection[Any]] = []
+        self._own = threading.local()
+        """Each thread's own reader: a long look holds nobody up."""
         self._writer: psycopg.Connection[Any] | None = None
-        self._reader: psycopg.Connection[Any] | None = None
         try:
             self._make()
             self._kept(self._load)
@@ -120,9 +121,11 @@ class PostgresStore(SqlStore):
         return self._writer
 
     def _of_reader(self) -> psycopg.Connection[Any]:
-        if self._reader is None or self._reader.closed:
-            self._reader = self._connect()
-        return self._reader
+        reader: psycopg.Connection[Any] | None = getattr(self._own, "reader", None)
+        if reader is None or reader.closed:
+            reader = self._own.reader = self._connect()
+            self._readers.append(reader)
+        return reader
 
     def _make(self) -> None:
         try:
@@ -203,23 +206,22 @@ class PostgresStore(SqlStore):
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
-        with self._reading:
-            self._told("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            try:
-                yield
-            finally:
-                with suppress(StoreTroubleError):
-                    self._told("ROLLBACK")
+        self._told("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            with suppress(StoreTroubleError):
+                self._told("ROLLBACK")
 
     def _told(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        with self._reading:
-            return _run(self._of_reader(), sql, values)
+        return _run(self._of_reader(), sql, values)
 
     def close(self) -> None:
         """Let go of the database; what is staged is undone."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
+        for connection in self._readers:
+            connection.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 _NEW_SOURCE: Final = "INSERT INTO source (operator_id, source) VALUES (?, ?) ON CONFLICT DO NOTHING"

@@ -67,7 +67,9 @@ class SqliteStore(SqlStore):
         """
         super().__init__(calendar=calendar, sync_delay_us=sync_delay_us)
         self._path = path
-        self._reading = threading.RLock()
+        self._readers: list[sqlite3.Connection] = []
+        self._own = threading.local()
+        """Each thread's own reader: a long look holds nobody up."""
         self._others_count = False
         """Another program has written to the file since it was opened."""
         try:
@@ -75,14 +77,11 @@ class SqliteStore(SqlStore):
         except sqlite3.Error as error:
             raise trouble(error) from error
         try:
-            self._reader: sqlite3.Connection | None = None
             self._check_version()
             self._writer.execute("PRAGMA journal_mode = WAL")
             if pages_max is not None:
                 self._writer.execute(f"PRAGMA max_page_count = {pages_max}")
             self._make()
-            self._reader = self._connect()
-            self._reader.execute("PRAGMA query_only = 1")
             self._data_version = self._seen_version()
             self._kept(self._load)
         except sqlite3.Error as error:
@@ -202,26 +201,31 @@ class SqliteStore(SqlStore):
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
-        with self._reading:
-            self._told("BEGIN")
-            try:
-                yield
-            finally:
-                self._told("ROLLBACK")
+        self._told("BEGIN")
+        try:
+            yield
+        finally:
+            self._told("ROLLBACK")
 
     def _told(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        with self._reading:
-            try:
-                return (self._reader or self._writer).execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise trouble(error) from error
+        try:
+            return self._reader().execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+    def _reader(self) -> sqlite3.Connection:
+        reader: sqlite3.Connection | None = getattr(self._own, "reader", None)
+        if reader is None:
+            reader = self._own.reader = self._connect()
+            self._readers.append(reader)
+            reader.execute("PRAGMA query_only = 1")
+        return reader
 
     def _counted_since(self, vpg_no: int, at_us: int) -> bool:
         return self._others_count or self._newest_us.get(vpg_no, -1) >= at_us
 
     def close(self) -> None:
         """Close the file."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                with suppress(sqlite3.Error):
-                    connection.close()
+        for connection in (*self._readers, self._writer):
+            with suppress(sqlite3.Error):
+                connection.close()

@@ -18,6 +18,7 @@ from tests.bench import figures
 from tests.bench.command import command
 from tests.bench.engine import against, calm, many, sync
 from tests.bench.figures import Figure, Options, Report
+from tests.bench.gate import honesty
 from tests.bench.growth import growth
 from tests.bench.mqtt import mqtt
 from tests.bench.planes import reference
@@ -39,6 +40,7 @@ PARTS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "rating": rating,
     "service": service,
     "mqtt": mqtt,
+    "gate": honesty,
 }
 
 

@@ -69,6 +69,11 @@ class Counts:
         """Return the ``percent``-th percentile of lateness."""
         return percentile_us(self.late, percent)
 
+    def beyond(self, late_wall_us: int) -> int:
+        """Return how many requests left later than so long after they should have."""
+        limit = bucket_of(late_wall_us)
+        return sum(count for bucket, count in self.late.items() if bucket > limit)
+
     def lose(self, unknown: Unknown) -> None:
         """Count a request that got no answer."""
         self.unknown += 1

@@ -43,7 +43,9 @@ API_CONNECTIONS: Final = 64
 DRAIN_S: Final = 10.0
 ANSWER_S: Final = 30.0
 LATE_MS: Final = 50
-"""A generator whose 99th percentile of lateness is beyond has starved."""
+"""A generator has starved when more than 1 % of its requests leave later."""
+LATE_FEW: Final = 2
+"""So many late requests say nothing, however few were sent."""
 CONNECTIONS: Final = 4_000
 CONNECTIONS_MAX: Final = 10_000
 WALL_MAX_S: Final = 24 * 3_600
@@ -120,8 +122,12 @@ class FleetRun:
     @property
     def starved(self) -> bool:
         """Whether the generator could not send when it should have."""
-        late = self.counts.late_wall_us(99) > self.late_ms * 1_000
-        return late or self.counts.sent < self.counts.intended or self.counts.unsent > 0
+        late = self.counts.beyond(self.late_ms * 1_000)
+        return (
+            late > max(LATE_FEW, self.counts.sent // 100)
+            or self.counts.sent < self.counts.intended
+            or self.counts.unsent > 0
+        )
 
     @property
     def agrees(self) -> bool:

@@ -7,10 +7,11 @@ import os
 import re
 import string
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
+from loadtests.gate.decision import Answer, Verdict
 from tests.support import ROOT
 from tests.support_cli import vpg
 from vpg.catalogue.items import KINDS
@@ -42,6 +43,8 @@ def test_every_word_is_said_somewhere() -> None:
     built |= {"catalogue_code", "catalogue_rule", "catalogue_usage"}
     built |= {"catalogue_per_account", "catalogue_per_line"}
     built |= {unit_word(kind.unit) for kind in KINDS.values()}
+    built |= {f"gate_{answer}" for answer in get_args(Answer)}
+    built |= {f"gate_verdict_{verdict}" for verdict in get_args(Verdict)}
     built |= {key for key, _ in helps(application())}
     said = {key for key in word_keys() if re.search(rf"""["']{key}["']""", code)}
     assert set(word_keys()) - said == built - said

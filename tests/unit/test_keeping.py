@@ -14,6 +14,8 @@ from tests.support import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+PLUGINS = ("-p", "no:locust", "-p", "no:schemathesis")
+"""As in ours: the latter's plugin takes the values out of Hypothesis's examples."""
 TESTS = """
 from hypothesis import given, strategies as st
 
@@ -36,7 +38,7 @@ def test_what_reproduces_a_failure_is_kept(in_tmp: Path) -> None:
     (in_tmp / "tests" / "test_it.py").write_text(TESTS, encoding="utf-8")
     (in_tmp / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *PLUGINS, "tests"],
         capture_output=True,
         text=True,
         check=False,
@@ -65,7 +67,7 @@ def test_what_was_kept_goes_once_the_test_passes(in_tmp: Path) -> None:
     for body, is_kept in (("assert 0", True), ("assert 1", False)):
         (in_tmp / "tests" / "test_it.py").write_text(f"def test_it(): {body}\n", encoding="utf-8")
         subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"],
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *PLUGINS, "tests"],
             capture_output=True,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             check=False,

@@ -14,6 +14,7 @@ documents of Beam, Funnel and the Unified Endpoint (bodies of at most 65,536 and
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import math
 from typing import TYPE_CHECKING, Any, Final
@@ -259,8 +260,14 @@ def _passed_on(outcome: Outcome) -> Answer:
 def _address(scope: Scope) -> tuple[str, int]:
     """Return where the request came in, as IPv4 has it."""
     host, port = scope["server"]
+    return _as_ipv4(host), port or 0
+
+
+@functools.lru_cache(maxsize=64)
+def _as_ipv4(host: str) -> str:
+    """Return ``host`` where it is an IPv4 address; else the one that means any of them."""
     try:
         ipaddress.IPv4Address(host)
     except ValueError:
-        host = "0.0.0.0"  # noqa: S104 - not an address to listen on
-    return host, port or 0
+        return "0.0.0.0"  # noqa: S104 - not an address to listen on
+    return host

@@ -14,8 +14,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from scenarios import model
+from scenarios.billing_state import billing_state
 from sim.plane.alarm import Alarm, Clock
-from vpg.rating.ledger import BillingState, VpgLedger, change_fee
+from vpg.rating.ledger import VpgLedger, change_fee
 from vpg.results import ControlNote
 from vpg.timebase import HOUR_US, hour_start
 
@@ -258,17 +259,7 @@ EVENT_WORDS: dict[type, str] = {
 
 
 def _ledger(vpg: model.Vpg, now_us: int) -> VpgLedger:
-    state = BillingState(
-        type=vpg.type,
-        size=vpg.size,
-        peering=vpg.peering,
-        vif=vpg.vif,
-        vpn=vpg.vpn,
-        mirroring=vpg.mirroring,
-        redirection=vpg.redirection,
-        inspection=vpg.inspection,
-        fixed_ip_sets=vpg.fixed_ip_sets,
-    )
+    state = billing_state(vpg)
     return VpgLedger(vpg_id=vpg.id, state=state, now_us=now_us, contract_fee=vpg.contract_fee)
 
 

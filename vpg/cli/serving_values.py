@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vpg.rating.ledger import BillingState
 from vpg.service.values import (
     BillingRules,
     Limiter,
@@ -74,21 +73,13 @@ def orders(scenario: Scenario, upstreams: Mapping[str, str]) -> tuple[VpgOrder, 
 
 
 def _order(vpg: Vpg, upstreams: Mapping[str, str]) -> VpgOrder:
+    from scenarios.billing_state import billing_state
+
     limiter, upstream = vpg.limiter, vpg.upstream
     return VpgOrder(
         id=vpg.id,
         operator_id=OPERATOR,
-        state=BillingState(
-            type=vpg.type,
-            size=vpg.size,
-            peering=vpg.peering,
-            vif=vpg.vif,
-            vpn=vpg.vpn,
-            mirroring=vpg.mirroring,
-            redirection=vpg.redirection,
-            inspection=vpg.inspection,
-            fixed_ip_sets=vpg.fixed_ip_sets,
-        ),
+        state=billing_state(vpg),
         limiter=Limiter(
             kind=limiter.kind,
             above=limiter.above,

@@ -13,17 +13,15 @@ attempts, only the device knows which of them belong to one message.
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from vpg.catalogue.items import ONE_OFF_ITEMS, vpg_kinds
 from vpg.rating.hourly import SERVICES
+from vpg.rating.ledger import BillingState
 from vpg.timebase import to_utc
-
-if TYPE_CHECKING:
-    from vpg.rating.ledger import BillingState
 
 REQUEST: Final = "request.v1"
 CREATED: Final = "session.created.v1"
@@ -167,6 +165,21 @@ def event(
     """Return the event of ``kind`` at ``at_us`` (µs, UTC)."""
     return UsageEvent(
         type=kind, source=source, id=event_id, time=to_utc(at_us), subject=subject, data=data
+    )
+
+
+def state_of(config: Config) -> BillingState:
+    """Return the billing state that ``config`` tells."""
+    return BillingState(
+        type=config.type,
+        size=config.size,
+        peering=config.peering,
+        vif=config.vif,
+        vpn=config.vpn,
+        mirroring=config.mirroring,
+        redirection=config.redirection,
+        inspection=config.inspection,
+        fixed_ip_sets=config.fixedIpSets,
     )
 
 

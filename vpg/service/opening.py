@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpg.errors import InputError, Problem
-from vpg.rating.ledger import BillingState
+from vpg.rating.events import state_of
 from vpg.service import clock as clocks
 from vpg.service.gateway.chance import HashChance
 from vpg.service.gateway.gateway import Gateway
@@ -20,6 +20,7 @@ from vpg.service.ports import StoreTroubleError
 from vpg.timebase import iso_utc
 
 if TYPE_CHECKING:
+    from vpg.rating.ledger import BillingState
     from vpg.service.clock import RunningClock
     from vpg.service.plan import Plan
     from vpg.service.store.base import Store
@@ -133,15 +134,4 @@ def no_gateway(plan: Plan, store: Store, *, now_us: int, life: int) -> Gateway:
 
 def _state(store: Store, vpg_id: str) -> BillingState:
     """Return what the VPG is now, by its newest config."""
-    config = store.configs(vpg_id)[-1].config
-    return BillingState(
-        type=config.type,
-        size=config.size,
-        peering=config.peering,
-        vif=config.vif,
-        vpn=config.vpn,
-        mirroring=config.mirroring,
-        redirection=config.redirection,
-        inspection=config.inspection,
-        fixed_ip_sets=config.fixedIpSets,
-    )
+    return state_of(store.configs(vpg_id)[-1].config)

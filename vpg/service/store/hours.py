@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vpg.rating.counting import PEAKS, SUMS
+from vpg.rating.events import state_of
 from vpg.rating.hourly import OUTCOMES, SERVICES
-from vpg.rating.ledger import BillingState, VpgLedger
+from vpg.rating.ledger import VpgLedger
 from vpg.service.store import tables
 from vpg.service.store.base import ConfigChange, Hours, VpgLife
 from vpg.timebase import HOUR_US, hour_start
@@ -246,18 +247,3 @@ class _Replay:
         running.advance(sums)
         columns["sessions_end"], columns["pending_end"] = running.sessions, running.pending
         return columns
-
-
-def state_of(config: Config) -> BillingState:
-    """Return the billing state that ``config`` tells."""
-    return BillingState(
-        type=config.type,
-        size=config.size,
-        peering=config.peering,
-        vif=config.vif,
-        vpn=config.vpn,
-        mirroring=config.mirroring,
-        redirection=config.redirection,
-        inspection=config.inspection,
-        fixed_ip_sets=config.fixedIpSets,
-    )
